@@ -1,0 +1,1 @@
+//! The daemon part of Watchbell.

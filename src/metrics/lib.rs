@@ -1,0 +1,8 @@
+//! From exposition text to values: parses what targets say, keeps series, evaluates PromQL.
+//!
+//! Pure: no clock, socket, file, thread, randomness or log. The `mod` lines stand in the order of
+//! a sample's way, and a module imports only modules above it.
+
+pub mod label;
+pub mod rule;
+pub mod sample;

@@ -1,0 +1,1 @@
+//! Rules: typed sources with their bounds, and what one evaluation of a rule says.
