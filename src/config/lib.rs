@@ -1,1 +1,5 @@
-//! The config part of Watchbell.
+//! Configuration: TOML text to checked values, all faults at once, each with its place and repair.
+//!
+//! Pure: texts come in, values and diagnostics go out; whoever calls reads the files.
+
+pub mod value;

@@ -31,10 +31,8 @@ impl Labels {
         N: Into<CompactString>,
         V: Into<CompactString>,
     {
-        let mut sorted: Vec<(CompactString, CompactString)> = pairs
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
+        let mut sorted: Vec<(CompactString, CompactString)> =
+            pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         sorted.sort_by(|left, right| left.0.cmp(&right.0));
         let mut unique: Vec<(CompactString, CompactString)> = Vec::with_capacity(sorted.len());
         for pair in sorted {
@@ -50,18 +48,13 @@ impl Labels {
     /// Returns the value of `name`, if the set has it.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        let index = self
-            .0
-            .binary_search_by(|pair| pair.0.as_str().cmp(name))
-            .ok()?;
+        let index = self.0.binary_search_by(|pair| pair.0.as_str().cmp(name)).ok()?;
         self.0.get(index).map(|pair| pair.1.as_str())
     }
 
     /// Iterates over names and values in order of names.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Returns the number of labels.
@@ -85,25 +78,13 @@ impl Labels {
     /// Returns the set without the given names.
     #[must_use]
     pub fn without(&self, names: &[&str]) -> Self {
-        Self(
-            self.0
-                .iter()
-                .filter(|pair| !names.contains(&pair.0.as_str()))
-                .cloned()
-                .collect(),
-        )
+        Self(self.0.iter().filter(|pair| !names.contains(&pair.0.as_str())).cloned().collect())
     }
 
     /// Returns the set reduced to the given names.
     #[must_use]
     pub fn keep(&self, names: &[&str]) -> Self {
-        Self(
-            self.0
-                .iter()
-                .filter(|pair| names.contains(&pair.0.as_str()))
-                .cloned()
-                .collect(),
-        )
+        Self(self.0.iter().filter(|pair| names.contains(&pair.0.as_str())).cloned().collect())
     }
 
     /// Returns Alertmanager's fingerprint: FNV-1a 64 over each name, 0xff, value, 0xff.
@@ -141,10 +122,7 @@ impl fmt::Display for Labels {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let metric = self.get(METRIC_NAME);
         formatter.write_str(metric.unwrap_or_default())?;
-        let mut rest = self
-            .iter()
-            .filter(|(name, _)| *name != METRIC_NAME)
-            .peekable();
+        let mut rest = self.iter().filter(|(name, _)| *name != METRIC_NAME).peekable();
         if rest.peek().is_none() && metric.is_some() {
             return Ok(());
         }
@@ -227,12 +205,7 @@ impl Matcher {
             MatchOp::Equal | MatchOp::NotEqual => None,
             MatchOp::Regex | MatchOp::NotRegex => Some(compile(name, value)?),
         };
-        Ok(Self {
-            name: name.into(),
-            op,
-            value: value.into(),
-            regex,
-        })
+        Ok(Self { name: name.into(), op, value: value.into(), regex })
     }
 
     /// Returns the label's name.
@@ -256,10 +229,7 @@ impl Matcher {
     /// Tells whether a label of this value passes; pass `""` where the label is missing.
     #[must_use]
     pub fn is_match(&self, value: &str) -> bool {
-        let found = self
-            .regex
-            .as_ref()
-            .is_some_and(|regex| regex.is_match(value));
+        let found = self.regex.as_ref().is_some_and(|regex| regex.is_match(value));
         match self.op {
             MatchOp::Equal => self.value == value,
             MatchOp::NotEqual => self.value != value,
@@ -285,13 +255,7 @@ impl Eq for Matcher {}
 
 impl fmt::Display for Matcher {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            formatter,
-            "{}{}{:?}",
-            self.name,
-            self.op.as_str(),
-            self.value
-        )
+        write!(formatter, "{}{}{:?}", self.name, self.op.as_str(), self.value)
     }
 }
 

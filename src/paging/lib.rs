@@ -1,3 +1,17 @@
 //! From levels to a kept promise: alerts, incidents, routes, duty, escalation, delivery, report.
 //!
-//! Pure and journalled: values and the time go in, records and effects come out.
+//! Pure and journalled: values and the time go in, records and effects come out. The `mod` lines
+//! stand in the order of the data's way; a module imports only modules above it.
+
+pub mod time;
+pub mod id;
+pub mod level;
+pub mod route;
+pub mod calendar;
+pub mod duty;
+pub mod sla;
+pub mod view;
+pub mod outbox;
+pub mod settings;
+pub mod command;
+pub mod engine;
