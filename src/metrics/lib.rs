@@ -4,5 +4,5 @@
 //! a sample's way, and a module imports only modules above it.
 
 pub mod label;
-pub mod rule;
 pub mod sample;
+pub mod rule;
