@@ -5,4 +5,6 @@
 
 pub mod label;
 pub mod sample;
+pub mod units;
+pub mod template;
 pub mod rule;

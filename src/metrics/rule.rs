@@ -3,14 +3,22 @@
 //! The policy half (bounds, holds, hysteresis) is data that the paging crate decides by; nothing
 //! here keeps state between evaluations.
 
+mod evaluate;
+mod lower;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::evaluate::evaluate;
+pub use self::lower::{LowerError, Part, lower};
 use crate::label::{Labels, Matchers};
+use crate::promql::Expr;
 use crate::sample::Millis;
+use crate::template::Template;
+use crate::units;
 
 /// The name of a rule, unique in a configuration; it is the alert's `alertname`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -207,6 +215,22 @@ pub enum Unit {
     PerSecond,
     /// A word of the user's own.
     Other(String),
+}
+
+impl Unit {
+    /// Words a value in this unit: `1.23%`, `450ms`, `2GiB`, `12/s`.
+    #[must_use]
+    pub fn format(&self, value: f64) -> String {
+        match self {
+            Self::None => units::number(value),
+            Self::Ratio => units::percent(value),
+            Self::RatioPerHour => format!("{}/h", units::percent(value)),
+            Self::Seconds => units::duration(value),
+            Self::Bytes => units::bytes(value),
+            Self::PerSecond => format!("{}/s", units::number(value)),
+            Self::Other(word) => format!("{} {word}", units::number(value)),
+        }
+    }
 }
 
 /// Bounds for some of a rule's label sets only; the first that matches is used.
@@ -417,6 +441,14 @@ pub struct RuleSpec {
 pub struct Rule {
     /// What decides over time.
     pub policy: Arc<RulePolicy>,
+    /// The lowered expression.
+    pub value: Expr,
+    /// The bad and all events behind a ratio.
+    pub evidence: Option<(Expr, Expr)>,
+    /// Labels put on every alert.
+    pub labels: Vec<(String, Template)>,
+    /// The summary.
+    pub summary: Option<Template>,
     /// What was asked.
     pub spec: RuleSpec,
 }

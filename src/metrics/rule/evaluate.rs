@@ -1,0 +1,102 @@
+//! One evaluation of one rule: series in, readings out; no state between evaluations.
+
+use std::collections::HashMap;
+
+use crate::label::{ALERT_NAME, Labels, METRIC_NAME};
+use crate::promql::{self, Expr, Options, Value};
+use crate::rule::{Evidence, Reading, Rule, RuleReadings};
+use crate::sample::{Millis, Source};
+use crate::template::Subject;
+
+/// The label that names an alert's level; it is never part of an identity.
+const SEVERITY: &str = "severity";
+
+/// Evaluates a rule at one time. A fault is data: it never panics and never loses the others.
+#[must_use]
+pub fn evaluate(rule: &Rule, source: &dyn Source, at: Millis, options: &Options) -> RuleReadings {
+    let outcome = readings(rule, source, at, options);
+    RuleReadings { rule: rule.policy.name.clone(), at, outcome }
+}
+
+fn readings(
+    rule: &Rule,
+    source: &dyn Source,
+    at: Millis,
+    options: &Options,
+) -> Result<Vec<Reading>, String> {
+    let values = vector(&rule.value, source, at, options)?;
+    let evidence = match &rule.evidence {
+        Some((bad, total)) => {
+            let total = by_labels(vector(total, source, at, options)?);
+            by_labels(vector(bad, source, at, options)?)
+                .into_iter()
+                .map(|(labels, bad)| {
+                    let total = total.get(&labels).copied().unwrap_or_default();
+                    (labels, Evidence { bad, total })
+                })
+                .collect()
+        }
+        None => HashMap::new(),
+    };
+    let mut readings: Vec<Reading> = Vec::with_capacity(values.len());
+    for (labels, value) in values {
+        // A quantile without traffic is not a number: that is no data, not a good reading.
+        if value.is_nan() {
+            continue;
+        }
+        let evidence = evidence.get(&labels).copied();
+        readings.push(reading(rule, &labels, value, evidence));
+    }
+    readings.sort_by(|left, right| left.labels.cmp(&right.labels));
+    if let Some(pair) = readings.windows(2).find(|pair| pair[0].labels == pair[1].labels) {
+        return Err(format!(
+            "two results have the same labels {}; aggregate them with `by`",
+            pair[0].labels
+        ));
+    }
+    Ok(readings)
+}
+
+fn reading(rule: &Rule, found: &Labels, value: f64, evidence: Option<Evidence>) -> Reading {
+    let name = rule.policy.name.as_str();
+    let plain = found.without(&[METRIC_NAME]);
+    let level = rule.policy.bounds.level(value);
+    let subject = Subject { labels: &plain, value, rule: name, level: level.as_str() };
+    let own = rule.labels.iter().map(|(name, template)| (name.clone(), template.render(&subject)));
+    let labels = Labels::from_pairs(
+        plain
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .chain(own)
+            .filter(|(name, _)| name != SEVERITY)
+            .chain([(ALERT_NAME.to_owned(), name.to_owned())]),
+    );
+    // Bounds of an override are the paging crate's business, so the summary is rendered for every
+    // level that could be told of.
+    let summary = rule.summary.as_ref().map(|template| {
+        let subject = Subject { labels: &labels, ..subject };
+        template.render(&subject)
+    });
+    Reading { labels, value, evidence, summary, annotations: Vec::new() }
+}
+
+fn vector(
+    expr: &Expr,
+    source: &dyn Source,
+    at: Millis,
+    options: &Options,
+) -> Result<Vec<(Labels, f64)>, String> {
+    let evaluated =
+        promql::eval_instant(expr, source, at, options).map_err(|error| error.to_string())?;
+    match evaluated.value {
+        Value::Scalar(value) => Ok(vec![(Labels::empty(), value)]),
+        Value::Vector(samples) => {
+            Ok(samples.into_iter().map(|sample| (sample.labels, sample.value)).collect())
+        }
+        Value::String(_) | Value::Matrix(_) => Err("the expression gives no vector".to_owned()),
+    }
+}
+
+fn by_labels(samples: Vec<(Labels, f64)>) -> HashMap<Labels, f64> {
+    samples.into_iter().collect()
+}
