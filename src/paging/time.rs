@@ -22,6 +22,18 @@ pub struct Timestamp(pub i64);
 pub struct InvalidTimestamp(pub String);
 
 impl Timestamp {
+    /// Wraps UTC milliseconds.
+    #[must_use]
+    pub fn from_millis(ms: i64) -> Self {
+        Self(ms)
+    }
+
+    /// Returns UTC milliseconds.
+    #[must_use]
+    pub fn as_millis(self) -> i64 {
+        self.0
+    }
+
     /// Reads RFC 3339.
     ///
     /// # Errors
