@@ -3,3 +3,6 @@
 //! Pure: texts come in, values and diagnostics go out; whoever calls reads the files.
 
 pub mod value;
+pub mod diagnostic;
+pub mod load;
+pub mod schema;

@@ -2,5 +2,12 @@
 //!
 //! Deciding happens elsewhere; every module here moves bytes or values and says what came of it.
 
+pub mod clock;
+pub mod supervise;
+pub mod telemetry;
+pub mod secrets;
 pub mod desk;
 pub mod targets;
+pub mod control;
+pub mod live;
+pub mod links;

@@ -6,5 +6,9 @@
 pub mod label;
 pub mod sample;
 pub mod units;
+pub mod exposition;
+pub mod series;
+pub mod round;
+pub mod promql;
 pub mod template;
 pub mod rule;

@@ -64,6 +64,12 @@ pub trait SeriesView: Send + Sync + fmt::Debug {
 
     /// Returns the newest sample of the range, which may be the stale marker.
     fn newest(&self, range: TimeRange) -> Option<Sample>;
+
+    /// Returns the time just before its first sample at which a counter is known to have been
+    /// zero: it appeared in a good scrape of a target that was scraped before without it.
+    fn zero_at(&self) -> Option<Millis> {
+        None
+    }
 }
 
 /// What PromQL reads: a store of series, or the series of a test script.

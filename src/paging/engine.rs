@@ -8,6 +8,7 @@ use watchbell_metrics::rule::RuleReadings;
 use crate::command::{Answer, Command};
 use crate::id::{CommandId, DeliveryId};
 use crate::outbox::{Delivery, Outcome};
+use crate::record::{Record, Snapshot};
 use crate::settings::Settings;
 use crate::time::Timestamp;
 use crate::view::View;
@@ -28,6 +29,8 @@ pub struct PostedAlert {
 /// Everything that can happen to the engine.
 #[derive(Debug)]
 pub enum Input {
+    /// The process started; `down_since` is the last sign of life in the journal, if it has one.
+    Started { down_since: Option<Timestamp> },
     /// Rules were evaluated.
     Readings(Vec<RuleReadings>),
     /// Another program posted alerts.
@@ -53,4 +56,81 @@ pub enum Effect {
     Reply(CommandId, Answer),
     /// Show this to readers.
     Publish(Arc<View>),
+}
+
+/// What one input led to.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Facts, to be appended to the journal and synced first.
+    pub records: Vec<Record>,
+    /// What is done afterwards.
+    pub effects: Vec<Effect>,
+}
+
+/// Why the engine wants to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A level's hold or clearing ends.
+    Level,
+    /// A step of an escalation.
+    Escalation,
+    /// A retry of a delivery.
+    Delivery,
+    /// A promise ends, or its reminder is due.
+    Promise,
+    /// An ack, a snooze, a silence or a closed incident expires.
+    Expiry,
+    /// A collected notice is due.
+    Group,
+    /// A picture waits to be published.
+    Publish,
+}
+
+/// A journal that gives no engine.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("record {seq} of the journal does not fit: {why}")]
+pub struct RestoreError {
+    /// Which one.
+    pub seq: u64,
+    /// What is wrong.
+    pub why: String,
+}
+
+/// All alert and incident state, owned by one thread.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Arc<Settings>,
+}
+
+impl Engine {
+    /// Builds the engine from a snapshot and the records after it.
+    ///
+    /// # Errors
+    /// The journal is not one that this engine wrote.
+    pub fn restore(
+        settings: Arc<Settings>,
+        snapshot: Option<Snapshot>,
+        tail: impl Iterator<Item = Record>,
+    ) -> Result<Self, RestoreError> {
+        let _ = (snapshot, tail.count());
+        Ok(Self { settings })
+    }
+
+    /// Takes one input; the caller drains the output before the next one.
+    pub fn handle(&mut self, input: Input, now: Timestamp, out: &mut Output) {
+        let _ = (input, now, out, &self.settings);
+        todo!()
+    }
+
+    /// Returns when and why it wants the next `Tick` at the latest.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Option<(Timestamp, Reason)> {
+        todo!()
+    }
+
+    /// Returns the whole state, so that the records up to it need not be read again.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        todo!()
+    }
 }

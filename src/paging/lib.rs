@@ -14,4 +14,7 @@ pub mod view;
 pub mod outbox;
 pub mod settings;
 pub mod command;
+pub mod record;
 pub mod engine;
+pub mod turn;
+pub mod ledger;

@@ -11,7 +11,7 @@ use watchbell_metrics::rule::{Level, RuleName};
 
 use crate::id::{IncidentId, PersonId, RouteName, ScheduleId, SilenceId};
 use crate::level::Severity;
-use crate::sla::{BreachCause, Outcome};
+use crate::sla::{BreachCause, Outcome, ReportFact};
 use crate::time::Timestamp;
 
 /// Where an incident stands.
@@ -134,6 +134,9 @@ pub struct IncidentView {
     pub posted: Vec<String>,
     /// Some delivery was marked as a possible repeat.
     pub repeat: bool,
+    /// What the report needs of it.
+    #[serde(skip)]
+    pub fact: ReportFact,
 }
 
 /// One silence.

@@ -36,7 +36,10 @@ impl Behaviour {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(seconds) = text.strip_prefix("429:") {
-            return seconds.parse().ok().map(|seconds| Self::Throttles(Duration::from_secs(seconds)));
+            return seconds
+                .parse()
+                .ok()
+                .map(|seconds| Self::Throttles(Duration::from_secs(seconds)));
         }
         match text {
             "none" => Some(Self::Works),
@@ -104,7 +107,9 @@ impl Providers {
                 };
                 (limit, retry(None, "no answer in time"))
             }
-            Behaviour::Throttles(after) => (Duration::ZERO, retry(Some(after), "429 too many requests")),
+            Behaviour::Throttles(after) => {
+                (Duration::ZERO, retry(Some(after), "429 too many requests"))
+            }
             Behaviour::Errors => (Duration::ZERO, retry(None, "500 internal error")),
         }
     }

@@ -190,7 +190,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_a_fault_with_its_line() {
-        let text = "[[test]]\nname = \"x\"\nsteps = [\n { t = \"0s\", expect = { opne = 1 } },\n]\n";
+        let text =
+            "[[test]]\nname = \"x\"\nsteps = [\n { t = \"0s\", expect = { opne = 1 } },\n]\n";
         let error = parse(text).unwrap_err();
         assert_eq!(error.line, 4);
         assert!(error.message.contains("opne"), "{error}");

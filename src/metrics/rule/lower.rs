@@ -69,7 +69,8 @@ pub fn lower(spec: RuleSpec) -> Result<Rule, Vec<LowerError>> {
     let total = text.total.as_deref().map(whole).transpose().map_err(|error| vec![error])?;
     let mut policy = spec.policy.clone();
     policy.query = text.value;
-    policy.window = if matches!(spec.source, RuleSource::Expr(_)) { Duration::ZERO } else { window };
+    policy.window =
+        if matches!(spec.source, RuleSource::Expr(_)) { Duration::ZERO } else { window };
     Ok(Rule { policy: Arc::new(policy), value, evidence: bad.zip(total), labels, summary, spec })
 }
 
@@ -101,7 +102,8 @@ fn write(source: &RuleSource, window: Duration, by: Option<&[String]>) -> Lowere
             Lowered { value: format!("{bad} / ({all} > 0)"), bad: Some(bad), total: Some(all) }
         }
         RuleSource::Quantile { q, of } => {
-            let mut labels = by.map_or_else(|| DEFAULT_BY.map(str::to_owned).to_vec(), <[_]>::to_vec);
+            let mut labels =
+                by.map_or_else(|| DEFAULT_BY.map(str::to_owned).to_vec(), <[_]>::to_vec);
             labels.push("le".to_owned());
             let buckets = with_suffix(of, "_bucket");
             let by = labels.join(", ");
@@ -171,7 +173,9 @@ fn check_selectors(source: &RuleSource, errors: &mut Vec<LowerError>) {
                     part: Part::Of,
                     span: 0..of.len(),
                     message: "a quantile needs the histogram's name".to_owned(),
-                    help: Some("write it before the braces: http_request_duration_seconds{…}".to_owned()),
+                    help: Some(
+                        "write it before the braces: http_request_duration_seconds{…}".to_owned(),
+                    ),
                 });
             }
         }

@@ -1,0 +1,208 @@
+//! Own metrics and the log.
+//!
+//! Names are part of the public contract; nothing here decides.
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+/// From a tenth of a millisecond to half a minute.
+const SECONDS: [f64; 14] =
+    [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// Every instrument of the daemon.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// `watchbell_samples_ingested_total`
+    pub samples_ingested: IntCounter,
+    /// `watchbell_series{kind}`
+    pub series: IntGaugeVec,
+    /// `watchbell_rule_evaluations_total`
+    pub rule_evaluations: IntCounter,
+    /// `watchbell_rule_evaluations_missed_total`
+    pub rule_evaluations_missed: IntCounter,
+    /// `watchbell_rule_evaluation_failures_total`
+    pub rule_evaluation_failures: IntCounter,
+    /// `watchbell_rule_evaluation_seconds`
+    pub rule_evaluation_seconds: Histogram,
+    /// `watchbell_decision_seconds`: samples complete → decided.
+    pub decision_seconds: Histogram,
+    /// `watchbell_incidents{state}`
+    pub incidents: IntGaugeVec,
+    /// `watchbell_deliveries_total{channel,outcome}`
+    pub deliveries: IntCounterVec,
+    /// `watchbell_delivery_seconds{channel}`
+    pub delivery_seconds: HistogramVec,
+    /// `watchbell_journal_sync_seconds`
+    pub journal_sync_seconds: Histogram,
+    /// `watchbell_journal_records_total`
+    pub journal_records: IntCounter,
+    /// `watchbell_config_last_reload_successful`
+    pub reload_successful: IntGauge,
+    /// `watchbell_scrapes_total{outcome}`
+    pub scrapes: IntCounterVec,
+}
+
+impl Metrics {
+    /// Registers every instrument.
+    ///
+    /// # Errors
+    /// Two have one name; a fault of this file.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let build = Build { registry: &registry };
+        let metrics = Self {
+            samples_ingested: build
+                .counter("watchbell_samples_ingested_total", "Samples taken from targets.")?,
+            series: build.gauges(
+                "watchbell_series",
+                "Series kept, by who reads them.",
+                &["kind"],
+            )?,
+            rule_evaluations: build
+                .counter("watchbell_rule_evaluations_total", "Evaluations of rules.")?,
+            rule_evaluations_missed: build.counter(
+                "watchbell_rule_evaluations_missed_total",
+                "Evaluations and scrapes that were skipped because the daemon was late.",
+            )?,
+            rule_evaluation_failures: build.counter(
+                "watchbell_rule_evaluation_failures_total",
+                "Evaluations of rules that ended in an error.",
+            )?,
+            rule_evaluation_seconds: build
+                .histogram("watchbell_rule_evaluation_seconds", "Time for one rule.")?,
+            decision_seconds: build.histogram(
+                "watchbell_decision_seconds",
+                "From the samples of a round being complete to the decision.",
+            )?,
+            incidents: build.gauges("watchbell_incidents", "Incidents, by state.", &["state"])?,
+            deliveries: build.counters(
+                "watchbell_deliveries_total",
+                "Attempts to deliver, by channel and outcome.",
+                &["channel", "outcome"],
+            )?,
+            delivery_seconds: build.histograms(
+                "watchbell_delivery_seconds",
+                "Time of one attempt to deliver.",
+                &["channel"],
+            )?,
+            journal_sync_seconds: build
+                .histogram("watchbell_journal_sync_seconds", "Time to make records durable.")?,
+            journal_records: build
+                .counter("watchbell_journal_records_total", "Records written to the journal.")?,
+            reload_successful: build.gauge(
+                "watchbell_config_last_reload_successful",
+                "Whether the newest configuration is in force.",
+            )?,
+            scrapes: build.counters(
+                "watchbell_scrapes_total",
+                "Scrapes, by outcome.",
+                &["outcome"],
+            )?,
+            registry,
+        };
+        metrics.reload_successful.set(1);
+        for kind in ["read", "unread"] {
+            metrics.series.with_label_values(&[kind]).set(0);
+        }
+        for state in ["triggered", "acked"] {
+            metrics.incidents.with_label_values(&[state]).set(0);
+        }
+        Ok(metrics)
+    }
+
+    /// Writes everything in Prometheus's text format.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut body = Vec::new();
+        // Writing to memory fails for a broken family only; what was written so far is kept.
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut body) {
+            tracing::warn!(%error, "own metrics could not be written whole");
+        }
+        String::from_utf8_lossy(&body).into_owned()
+    }
+}
+
+struct Build<'a> {
+    registry: &'a Registry,
+}
+
+impl Build<'_> {
+    fn add<C: prometheus::core::Collector + Clone + 'static>(
+        &self,
+        one: C,
+    ) -> Result<C, prometheus::Error> {
+        self.registry.register(Box::new(one.clone()))?;
+        Ok(one)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        self.add(IntCounter::new(name, help)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        self.add(IntGauge::new(name, help)?)
+    }
+
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntCounterVec, prometheus::Error> {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntGaugeVec, prometheus::Error> {
+        self.add(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn histogram(&self, name: &str, help: &str) -> Result<Histogram, prometheus::Error> {
+        self.add(Histogram::with_opts(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()))?)
+    }
+
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<HistogramVec, prometheus::Error> {
+        let options = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
+        self.add(HistogramVec::new(options, labels)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_the_contract_are_there_from_the_start() {
+        let metrics = Metrics::new().unwrap();
+        metrics.deliveries.with_label_values(&["slack", "accepted"]).inc();
+        metrics.delivery_seconds.with_label_values(&["slack"]).observe(0.2);
+        let text = metrics.render();
+        for name in [
+            "watchbell_samples_ingested_total 0",
+            "watchbell_series{kind=\"read\"} 0",
+            "watchbell_rule_evaluations_total 0",
+            "watchbell_rule_evaluations_missed_total 0",
+            "watchbell_rule_evaluation_seconds_bucket",
+            "watchbell_decision_seconds_bucket",
+            "watchbell_incidents{state=\"triggered\"} 0",
+            "watchbell_deliveries_total{channel=\"slack\",outcome=\"accepted\"} 1",
+            "watchbell_delivery_seconds_bucket{channel=\"slack\"",
+            "watchbell_journal_sync_seconds_count 0",
+            "watchbell_config_last_reload_successful 1",
+        ] {
+            assert!(text.contains(name), "{name} is missing in\n{text}");
+        }
+    }
+}

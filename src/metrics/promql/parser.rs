@@ -1,0 +1,534 @@
+//! A Pratt parser: tokens to a tree, with the place and the expectation of every fault.
+//!
+//! Checks shapes only; types are `check`'s. Nesting is bounded, so no text can exhaust the stack.
+
+mod selector;
+
+use std::ops::Range;
+
+use crate::promql::ParseError;
+use crate::promql::ast::{
+    Aggregate, AggregateOp, Binary, Cardinality, Matching, Node, NodeKind, Op, Pin, Subquery,
+};
+use crate::promql::function;
+use crate::promql::lexer::{Kind, Token, tokens};
+use crate::sample::Millis;
+
+/// The deepest nesting that is accepted.
+const DEPTH_MAX: usize = 100;
+/// Longer durations are mistakes: a hundred years.
+const DURATION_MAX_MS: Millis = 3_153_600_000_000;
+
+/// Parses a whole text.
+pub(super) fn parse(text: &str) -> Result<(Node, usize), ParseError> {
+    let mut parser = Parser { tokens: tokens(text)?, at: 0, selectors: 0, depth: 0 };
+    let node = parser.expression(0)?;
+    match parser.peek() {
+        Kind::End => Ok((node, parser.selectors)),
+        Kind::Word(_) | Kind::Number(_) | Kind::Duration(_) | Kind::Text(_) | Kind::Sign(_) => {
+            Err(parser.unexpected("an operator or the end"))
+        }
+    }
+}
+
+/// Parses matchers alone, with or without braces.
+pub(super) fn parse_matchers(text: &str) -> Result<Vec<crate::label::Matcher>, ParseError> {
+    let mut parser = Parser { tokens: tokens(text)?, at: 0, selectors: 0, depth: 0 };
+    let braces = parser.take_sign("{");
+    let end = if braces { "}" } else { "" };
+    let (_, matchers) = parser.matchers(end)?;
+    if braces {
+        parser.expect_sign("}")?;
+    }
+    match parser.peek() {
+        Kind::End => Ok(matchers),
+        Kind::Word(_) | Kind::Number(_) | Kind::Duration(_) | Kind::Text(_) | Kind::Sign(_) => {
+            Err(parser.unexpected("a comma or the end"))
+        }
+    }
+}
+
+struct Parser {
+    tokens: Vec<Token>,
+    at: usize,
+    selectors: usize,
+    depth: usize,
+}
+
+impl Parser {
+    fn peek(&self) -> &Kind {
+        self.tokens.get(self.at).map_or(&Kind::End, |token| &token.kind)
+    }
+
+    fn peek_after(&self) -> &Kind {
+        self.tokens.get(self.at + 1).map_or(&Kind::End, |token| &token.kind)
+    }
+
+    fn span(&self) -> Range<usize> {
+        let last = self.tokens.last().map_or(0, |token| token.span.end);
+        self.tokens.get(self.at).map_or(last..last, |token| token.span.clone())
+    }
+
+    fn end_of_last(&self) -> usize {
+        self.at.checked_sub(1).and_then(|at| self.tokens.get(at)).map_or(0, |token| token.span.end)
+    }
+
+    fn take(&mut self) -> Kind {
+        let kind = self.peek().clone();
+        self.at += 1;
+        kind
+    }
+
+    fn is_sign(&self, sign: &str) -> bool {
+        matches!(self.peek(), Kind::Sign(found) if *found == sign)
+    }
+
+    fn take_sign(&mut self, sign: &str) -> bool {
+        let found = self.is_sign(sign);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn expect_sign(&mut self, sign: &'static str) -> Result<(), ParseError> {
+        if self.take_sign(sign) {
+            return Ok(());
+        }
+        Err(self.unexpected(&format!("\"{sign}\"")))
+    }
+
+    fn take_word(&mut self, word: &str) -> bool {
+        let found = matches!(self.peek(), Kind::Word(found) if found.eq_ignore_ascii_case(word));
+        self.at += usize::from(found);
+        found
+    }
+
+    fn unexpected(&self, expected: &str) -> ParseError {
+        let found = match self.peek() {
+            Kind::End => "the end of the expression".to_owned(),
+            Kind::Word(word) => format!("{word:?}"),
+            Kind::Number(number) => format!("the number {number}"),
+            Kind::Duration(_) => "a duration".to_owned(),
+            Kind::Text(text) => format!("the string {text:?}"),
+            Kind::Sign(sign) => format!("{sign:?}"),
+        };
+        ParseError::new(self.span(), format!("unexpected {found}; expected {expected}"))
+    }
+
+    fn deeper(&mut self) -> Result<(), ParseError> {
+        self.depth += 1;
+        if self.depth <= DEPTH_MAX {
+            return Ok(());
+        }
+        Err(ParseError::new(self.span(), format!("the nesting is deeper than {DEPTH_MAX}")))
+    }
+
+    /// Everything whose operators bind at least as tightly as `least`.
+    fn expression(&mut self, least: u8) -> Result<Node, ParseError> {
+        self.deeper()?;
+        let mut left = self.unary()?;
+        while let Some(op) = self.operator().filter(|op| least <= op.precedence()) {
+            self.at += 1;
+            let (returns_bool, matching) = self.modifiers(op)?;
+            // The power associates to the right, everything else to the left.
+            let next = if op == Op::Pow { op.precedence() } else { op.precedence() + 1 };
+            let right = self.expression(next)?;
+            let span = left.span.start..right.span.end;
+            let binary = Binary { op, left, right, returns_bool, matching };
+            left = Node { kind: NodeKind::Binary(Box::new(binary)), span };
+        }
+        self.depth -= 1;
+        Ok(left)
+    }
+
+    fn operator(&self) -> Option<Op> {
+        Some(match self.peek() {
+            Kind::Sign(sign) => match *sign {
+                "+" => Op::Add,
+                "-" => Op::Sub,
+                "*" => Op::Mul,
+                "/" => Op::Div,
+                "%" => Op::Mod,
+                "^" => Op::Pow,
+                "==" => Op::Equal,
+                "!=" => Op::NotEqual,
+                "<" => Op::Less,
+                "<=" => Op::LessEqual,
+                ">" => Op::Greater,
+                ">=" => Op::GreaterEqual,
+                _ => return None,
+            },
+            Kind::Word(word) => match word.to_ascii_lowercase().as_str() {
+                "and" => Op::And,
+                "or" => Op::Or,
+                "unless" => Op::Unless,
+                "atan2" => Op::Atan2,
+                _ => return None,
+            },
+            Kind::Number(_) | Kind::Duration(_) | Kind::Text(_) | Kind::End => return None,
+        })
+    }
+
+    fn modifiers(&mut self, op: Op) -> Result<(bool, Matching), ParseError> {
+        let place = self.span();
+        let returns_bool = self.take_word("bool");
+        if returns_bool && !op.is_comparison() {
+            let message = format!("`bool` works with comparisons only, not with {:?}", op.as_str());
+            return Err(ParseError::new(place, message));
+        }
+        let cardinality = if op.is_set() { Cardinality::ManyToMany } else { Cardinality::OneToOne };
+        let mut matching = Matching {
+            cardinality,
+            on: false,
+            labels: Vec::new(),
+            include: Vec::new(),
+            written: false,
+        };
+        for (word, on) in [("on", true), ("ignoring", false)] {
+            if !matching.written && self.take_word(word) {
+                matching.on = on;
+                matching.written = true;
+                matching.labels = self.label_list()?;
+            }
+        }
+        if matching.written {
+            self.grouping(op, &mut matching)?;
+        }
+        Ok((returns_bool, matching))
+    }
+
+    fn grouping(&mut self, op: Op, matching: &mut Matching) -> Result<(), ParseError> {
+        for (word, cardinality) in
+            [("group_left", Cardinality::ManyToOne), ("group_right", Cardinality::OneToMany)]
+        {
+            let place = self.span();
+            if !self.take_word(word) {
+                continue;
+            }
+            if op.is_set() {
+                let message = format!("{word} does not go with {:?}", op.as_str());
+                return Err(ParseError::new(place, message));
+            }
+            matching.cardinality = cardinality;
+            if self.is_sign("(") {
+                matching.include = self.label_list()?;
+            }
+            let twice = matching.include.iter().find(|label| matching.labels.contains(label));
+            if let Some(label) = twice.filter(|_| matching.on) {
+                let message = format!("label {label:?} stands in both on and {word}");
+                return Err(ParseError::new(place, message));
+            }
+        }
+        Ok(())
+    }
+
+    fn label_list(&mut self) -> Result<Vec<String>, ParseError> {
+        self.expect_sign("(")?;
+        let mut labels = Vec::new();
+        while !self.is_sign(")") {
+            let label = match self.peek() {
+                Kind::Word(word) if !word.contains(':') => word.clone(),
+                Kind::Text(text) if !text.is_empty() => text.clone(),
+                // `nan` and `inf` are label names here.
+                Kind::Number(number) if number.is_nan() => "nan".to_owned(),
+                Kind::Number(number) if number.is_infinite() => "inf".to_owned(),
+                Kind::Word(_)
+                | Kind::Text(_)
+                | Kind::Number(_)
+                | Kind::Duration(_)
+                | Kind::Sign(_)
+                | Kind::End => {
+                    return Err(self.unexpected("a label name"));
+                }
+            };
+            self.at += 1;
+            labels.push(label);
+            if !self.take_sign(",") {
+                break;
+            }
+        }
+        self.expect_sign(")")?;
+        Ok(labels)
+    }
+
+    fn unary(&mut self) -> Result<Node, ParseError> {
+        let start = self.span().start;
+        if self.take_sign("-") {
+            // A sign binds more tightly than `*` and less than `^`.
+            let inner = self.expression(Op::Pow.precedence())?;
+            let span = start..inner.span.end;
+            if let NodeKind::Number(number) = inner.kind {
+                return Ok(Node { kind: NodeKind::Number(-number), span });
+            }
+            return Ok(Node { kind: NodeKind::Negate(Box::new(inner)), span });
+        }
+        if self.take_sign("+") {
+            return self.expression(Op::Pow.precedence());
+        }
+        let atom = self.atom()?;
+        self.postfix(atom)
+    }
+
+    fn atom(&mut self) -> Result<Node, ParseError> {
+        let span = self.span();
+        match self.peek().clone() {
+            Kind::Number(number) => {
+                self.at += 1;
+                Ok(Node { kind: NodeKind::Number(number), span })
+            }
+            Kind::Duration(ms) => {
+                self.at += 1;
+                Ok(Node { kind: NodeKind::Number(seconds(ms)), span })
+            }
+            Kind::Text(text) => {
+                self.at += 1;
+                Ok(Node { kind: NodeKind::Text(text), span })
+            }
+            Kind::Sign("(") => {
+                self.at += 1;
+                let inner = self.expression(0)?;
+                self.expect_sign(")")?;
+                let span = span.start..self.end_of_last();
+                Ok(Node { kind: NodeKind::Paren(Box::new(inner)), span })
+            }
+            Kind::Sign("{") => self.selector(None),
+            Kind::Word(word) => self.word(&word),
+            Kind::Sign(_) | Kind::End => Err(self.unexpected("an expression")),
+        }
+    }
+
+    fn word(&mut self, word: &str) -> Result<Node, ParseError> {
+        let opens = matches!(self.peek_after(), Kind::Sign("("));
+        let groups = matches!(self.peek_after(), Kind::Word(next)
+            if next.eq_ignore_ascii_case("by") || next.eq_ignore_ascii_case("without"));
+        if let Some(op) = AggregateOp::find(word).filter(|_| opens || groups) {
+            return self.aggregation(op);
+        }
+        if opens {
+            return self.call(word);
+        }
+        self.selector(Some(word.to_owned()))
+    }
+
+    fn aggregation(&mut self, op: AggregateOp) -> Result<Node, ParseError> {
+        let start = self.span().start;
+        self.at += 1;
+        let mut group = self.group()?;
+        self.expect_sign("(")?;
+        let mut arguments = self.arguments()?;
+        if group.is_none() {
+            group = self.group()?;
+        }
+        let span = start..self.end_of_last();
+        let wanted = 1 + usize::from(op.takes_parameter());
+        if arguments.len() != wanted {
+            let message = format!(
+                "{} takes {wanted} argument{}, not {}",
+                op.as_str(),
+                if wanted == 1 { "" } else { "s" },
+                arguments.len()
+            );
+            return Err(ParseError::new(span, message));
+        }
+        let Some(inner) = arguments.pop() else {
+            return Err(ParseError::new(span, "an aggregation needs a vector".to_owned()));
+        };
+        let grouped = group.is_some();
+        let (without, labels) = group.unwrap_or_default();
+        let parameter = arguments.pop();
+        let aggregate = Aggregate { op, inner, parameter, without, labels, grouped };
+        Ok(Node { kind: NodeKind::Aggregate(Box::new(aggregate)), span })
+    }
+
+    fn group(&mut self) -> Result<Option<(bool, Vec<String>)>, ParseError> {
+        if self.take_word("by") {
+            return Ok(Some((false, self.label_list()?)));
+        }
+        if self.take_word("without") {
+            return Ok(Some((true, self.label_list()?)));
+        }
+        Ok(None)
+    }
+
+    fn call(&mut self, name: &str) -> Result<Node, ParseError> {
+        let place = self.span();
+        let Some(function) = function::find(name) else {
+            if function::is_refused(name) {
+                let message = format!("the function {name} is not supported");
+                return Err(ParseError::new(place, message)
+                    .help("native histograms and experimental functions are left out for now"));
+            }
+            let error = ParseError::new(place, format!("there is no function {name:?}"));
+            return Err(match function::nearest(name) {
+                Some(known) => error.help(format!("did you mean {known:?}?")),
+                None => error,
+            });
+        };
+        self.at += 2;
+        let arguments = self.arguments()?;
+        let span = place.start..self.end_of_last();
+        Ok(Node { kind: NodeKind::Call(function, arguments), span })
+    }
+
+    /// Arguments up to and including the closing bracket.
+    fn arguments(&mut self) -> Result<Vec<Node>, ParseError> {
+        let mut arguments = Vec::new();
+        while !self.is_sign(")") {
+            arguments.push(self.expression(0)?);
+            if !self.take_sign(",") {
+                break;
+            }
+        }
+        self.expect_sign(")")?;
+        Ok(arguments)
+    }
+
+    fn postfix(&mut self, mut node: Node) -> Result<Node, ParseError> {
+        loop {
+            let place = self.span();
+            if self.take_sign("[") {
+                node = self.brackets(node)?;
+            } else if self.take_word("offset") {
+                let offset = self.signed_duration()?;
+                node.span.end = self.end_of_last();
+                set_offset(&mut node, offset, &place)?;
+            } else if self.take_sign("@") {
+                let pin = self.pin()?;
+                node.span.end = self.end_of_last();
+                set_pin(&mut node, pin, &place)?;
+            } else {
+                return Ok(node);
+            }
+        }
+    }
+
+    fn brackets(&mut self, node: Node) -> Result<Node, ParseError> {
+        self.deeper()?;
+        let place = self.span();
+        let range = self.duration()?;
+        if range <= 0 {
+            return Err(ParseError::new(place, "a range must last".to_owned()));
+        }
+        let subquery = self.take_sign(":");
+        let step = if subquery && !self.is_sign("]") {
+            let place = self.span();
+            let step = self.duration()?;
+            if step <= 0 {
+                return Err(ParseError::new(place, "a step must last".to_owned()));
+            }
+            Some(step)
+        } else {
+            None
+        };
+        self.expect_sign("]")?;
+        self.depth -= 1;
+        let span = node.span.start..self.end_of_last();
+        if subquery {
+            let subquery = Subquery { inner: node, range, step, offset: 0, pin: None };
+            return Ok(Node { kind: NodeKind::Subquery(Box::new(subquery)), span });
+        }
+        match node.kind {
+            NodeKind::Selector(selector) if selector.offset == 0 && selector.pin.is_none() => {
+                Ok(Node { kind: NodeKind::Range(selector, range), span })
+            }
+            NodeKind::Selector(_) => {
+                Err(ParseError::new(span, "no offset or @ may stand before the range".to_owned())
+                    .help("write metric[5m] offset 1h"))
+            }
+            _ => Err(ParseError::new(span, "a range can be taken of a selector only".to_owned())
+                .help("for the range of an expression write a subquery: (…)[5m:]")),
+        }
+    }
+
+    fn pin(&mut self) -> Result<Pin, ParseError> {
+        let negative = self.take_sign("-");
+        if !negative {
+            self.take_sign("+");
+        }
+        let place = self.span();
+        match self.take() {
+            Kind::Number(number) if number.is_finite() && number.abs() < 9e15 => {
+                let ms = rounded_millis(number);
+                Ok(Pin::At(if negative { -ms } else { ms }))
+            }
+            Kind::Duration(ms) => Ok(Pin::At(if negative { -ms } else { ms })),
+            Kind::Word(word) if !negative && (word == "start" || word == "end") => {
+                self.expect_sign("(")?;
+                self.expect_sign(")")?;
+                Ok(if word == "start" { Pin::Start } else { Pin::End })
+            }
+            Kind::Number(_) | Kind::Word(_) | Kind::Text(_) | Kind::Sign(_) | Kind::End => {
+                Err(ParseError::new(place, "@ needs a time: seconds, start() or end()".to_owned()))
+            }
+        }
+    }
+
+    fn signed_duration(&mut self) -> Result<Millis, ParseError> {
+        let negative = self.take_sign("-");
+        if !negative {
+            self.take_sign("+");
+        }
+        let ms = self.duration()?;
+        Ok(if negative { -ms } else { ms })
+    }
+
+    fn duration(&mut self) -> Result<Millis, ParseError> {
+        let place = self.span();
+        let ms = match self.peek() {
+            Kind::Duration(ms) => *ms,
+            Kind::Number(number) if number.abs() < 9e12 => rounded_millis(*number),
+            Kind::Number(_) => DURATION_MAX_MS + 1,
+            Kind::Word(_) | Kind::Text(_) | Kind::Sign(_) | Kind::End => {
+                return Err(self.unexpected("a duration such as 5m"));
+            }
+        };
+        self.at += 1;
+        if ms > DURATION_MAX_MS {
+            return Err(ParseError::new(place, "the duration is out of range".to_owned())
+                .help("the longest is 100y"));
+        }
+        Ok(ms)
+    }
+}
+
+fn set_offset(node: &mut Node, ms: Millis, place: &Range<usize>) -> Result<(), ParseError> {
+    let slot = match &mut node.kind {
+        NodeKind::Selector(selector) | NodeKind::Range(selector, _) => &mut selector.offset,
+        NodeKind::Subquery(subquery) => &mut subquery.offset,
+        _ => return Err(misplaced("offset", place)),
+    };
+    if *slot != 0 {
+        return Err(ParseError::new(place.clone(), "offset stands here twice".to_owned()));
+    }
+    *slot = ms;
+    Ok(())
+}
+
+fn set_pin(node: &mut Node, pin: Pin, place: &Range<usize>) -> Result<(), ParseError> {
+    let slot = match &mut node.kind {
+        NodeKind::Selector(selector) | NodeKind::Range(selector, _) => &mut selector.pin,
+        NodeKind::Subquery(subquery) => &mut subquery.pin,
+        _ => return Err(misplaced("@", place)),
+    };
+    if slot.is_some() {
+        return Err(ParseError::new(place.clone(), "@ stands here twice".to_owned()));
+    }
+    *slot = Some(pin);
+    Ok(())
+}
+
+fn misplaced(word: &str, place: &Range<usize>) -> ParseError {
+    ParseError::new(
+        place.clone(),
+        format!("{word} must follow a selector, a range selector or a subquery"),
+    )
+}
+
+#[allow(clippy::cast_precision_loss, reason = "durations are below 2^53 ms")]
+fn seconds(ms: Millis) -> f64 {
+    ms as f64 / 1000.0
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "callers bound the number")]
+fn rounded_millis(seconds: f64) -> Millis {
+    (seconds * 1000.0).round() as Millis
+}

@@ -1,0 +1,123 @@
+//! Selectors: a metric name, matchers in braces, or both.
+
+use crate::label::{METRIC_NAME, MatchOp, Matcher};
+use crate::promql::ParseError;
+use crate::promql::ast::{Node, NodeKind, Selector};
+use crate::promql::lexer::Kind;
+use crate::promql::parser::Parser;
+
+impl Parser {
+    pub(super) fn selector(&mut self, name: Option<String>) -> Result<Node, ParseError> {
+        let start = self.span().start;
+        if name.is_some() {
+            self.at += 1;
+        }
+        let mut name = name;
+        let mut matchers = Vec::new();
+        if self.take_sign("{") {
+            let place = self.span();
+            let (quoted, found) = self.matchers("}")?;
+            self.expect_sign("}")?;
+            matchers = found;
+            let twice = quoted.is_some() || matchers.iter().any(|one| one.name() == METRIC_NAME);
+            if name.is_some() && twice {
+                return Err(ParseError::new(place, "the metric name is set twice".to_owned()));
+            }
+            name = name.or(quoted);
+        }
+        let span = start..self.end_of_last();
+        if let Some(name) = &name {
+            matchers.insert(0, self.matcher(METRIC_NAME, MatchOp::Equal, name, span.clone())?);
+        }
+        if matchers.iter().all(|matcher| matcher.is_match("")) {
+            return Err(ParseError::new(span, "the selector would match every series".to_owned())
+                .help("name a metric, or give a matcher that does not match the empty value"));
+        }
+        let index = self.selectors;
+        self.selectors += 1;
+        let selector = Selector { index, name, matchers, offset: 0, pin: None };
+        Ok(Node { kind: NodeKind::Selector(selector), span })
+    }
+
+    /// Matchers up to `end`, which is left standing; a quoted metric name may be among them.
+    pub(super) fn matchers(
+        &mut self,
+        end: &str,
+    ) -> Result<(Option<String>, Vec<Matcher>), ParseError> {
+        let mut name = None;
+        let mut matchers = Vec::new();
+        while !(self.is_sign(end) || *self.peek() == Kind::End) {
+            let start = self.span();
+            let label = self.label_name()?;
+            let quoted =
+                matches!(self.tokens.get(self.at - 1).map(|t| &t.kind), Some(Kind::Text(_)));
+            let op = match self.peek() {
+                Kind::Sign("=") => MatchOp::Equal,
+                Kind::Sign("!=") => MatchOp::NotEqual,
+                Kind::Sign("=~") => MatchOp::Regex,
+                Kind::Sign("!~") => MatchOp::NotRegex,
+                Kind::Sign("," | "}") | Kind::End if quoted => {
+                    if name.replace(label).is_some() {
+                        return Err(ParseError::new(
+                            start,
+                            "the metric name is set twice".to_owned(),
+                        ));
+                    }
+                    if !self.take_sign(",") {
+                        break;
+                    }
+                    continue;
+                }
+                Kind::Word(_)
+                | Kind::Number(_)
+                | Kind::Duration(_)
+                | Kind::Text(_)
+                | Kind::Sign(_)
+                | Kind::End => {
+                    return Err(self.unexpected("one of = != =~ !~"));
+                }
+            };
+            self.at += 1;
+            let place = self.span();
+            let Kind::Text(value) = self.peek().clone() else {
+                return Err(self.unexpected("a value in quotes"));
+            };
+            self.at += 1;
+            matchers.push(self.matcher(&label, op, &value, place)?);
+            if !self.take_sign(",") {
+                break;
+            }
+        }
+        Ok((name, matchers))
+    }
+
+    fn label_name(&mut self) -> Result<String, ParseError> {
+        let name = match self.peek() {
+            Kind::Word(word) if !word.contains(':') => word.clone(),
+            Kind::Text(text) if !text.is_empty() => text.clone(),
+            Kind::Number(number) if number.is_nan() => "nan".to_owned(),
+            Kind::Number(number) if number.is_infinite() => "inf".to_owned(),
+            Kind::Word(_)
+            | Kind::Text(_)
+            | Kind::Number(_)
+            | Kind::Duration(_)
+            | Kind::Sign(_)
+            | Kind::End => {
+                return Err(self.unexpected("a label name"));
+            }
+        };
+        self.at += 1;
+        Ok(name)
+    }
+
+    #[allow(clippy::unused_self, reason = "reads as a step of the parser")]
+    fn matcher(
+        &self,
+        name: &str,
+        op: MatchOp,
+        value: &str,
+        place: std::ops::Range<usize>,
+    ) -> Result<Matcher, ParseError> {
+        Matcher::new(name, op, value).map_err(|error| ParseError::new(place, error.to_string()))
+    }
+}

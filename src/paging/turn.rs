@@ -1,0 +1,53 @@
+//! Record first, act second: the single copy, used by the daemon and by the simulator.
+
+use crate::engine::{Effect, Engine, Input, Output};
+use crate::record::Record;
+use crate::time::Timestamp;
+
+/// Records that could not be made durable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the journal cannot be written: {0}")]
+pub struct AppendError(String);
+
+impl AppendError {
+    /// Says why.
+    #[must_use]
+    pub fn new(why: &str) -> Self {
+        Self(why.to_owned())
+    }
+}
+
+/// What a turn needs of the world.
+pub trait Ports {
+    /// Makes records durable, all of them or none.
+    ///
+    /// # Errors
+    /// They are not durable.
+    fn append(&mut self, records: &[Record]) -> Result<(), AppendError>;
+
+    /// Carries out one effect; its records are durable (or the journal has failed, and the page
+    /// goes out all the same).
+    fn perform(&mut self, effect: Effect);
+}
+
+/// Feeds inputs, makes their records durable in one append, then performs the effects.
+///
+/// # Errors
+/// The records are not durable; the effects were performed all the same, because a page that is
+/// due matters more than its record. The records are kept and appended first by the next turn.
+pub fn turn<P: Ports>(
+    engine: &mut Engine,
+    inputs: impl Iterator<Item = Input>,
+    now: Timestamp,
+    ports: &mut P,
+) -> Result<(), AppendError> {
+    let mut out = Output::default();
+    for input in inputs {
+        engine.handle(input, now, &mut out);
+    }
+    ports.append(&out.records)?;
+    for effect in out.effects {
+        ports.perform(effect);
+    }
+    Ok(())
+}
