@@ -7,20 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-use watchbell_metrics::exposition::Format;
-use watchbell_metrics::label::Labels;
-use watchbell_metrics::promql::Options;
+use watchbell_config::value::Config;
 use watchbell_metrics::rule::{
-    Bound, Comparison, Rule, RulePolicy, RuleSource, RuleSpec, Unit, evaluate, lower,
+    Bound, Comparison, Rule, RulePolicy, RuleSource, RuleSpec, Unit, lower,
 };
-use watchbell_metrics::series::{Limits, Retention, Store};
-use watchbell_paging::engine::Input;
 use watchbell_paging::settings::Settings;
 
 use crate::clock::Clock;
-use crate::collect::host_text;
 use crate::control::DrillStarted;
+use crate::scrape::ScrapeHandle;
 use crate::supervise::{Kind, Supervisor};
 
 /// The drill's copy of the CPU rule.
@@ -34,8 +29,8 @@ const LOOK_AFTER: Duration = Duration::from_secs(60);
 /// How often the drill looks.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// The busiest core over 10 s; the copy of `rule.cpu` that notices a single thread.
-const CPU_QUERY: &str = "max by (instance) \
-    (1 - rate(node_cpu_seconds_total{mode=\"idle\", drill=\"cpu\"}[10s]))";
+const CPU_QUERY: &str =
+    "max by (job, instance) (1 - rate(node_cpu_seconds_total{mode=\"idle\", job=\"host\"}[10s]))";
 
 /// Puts the drill rules into the settings of a configuration.
 pub fn add_rules(settings: &mut Settings) {
@@ -44,43 +39,48 @@ pub fn add_rules(settings: &mut Settings) {
     }
 }
 
-/// What a CPU drill needs.
+/// The one door to drills.
 #[derive(Clone, Debug)]
 pub struct Drills {
-    /// Time.
-    pub clock: Arc<Clock>,
-    /// Where readings go.
-    pub inputs: mpsc::Sender<Input>,
-    /// Who starts the tasks.
-    pub supervisor: Supervisor,
+    clock: Arc<Clock>,
+    scrapes: ScrapeHandle,
+    supervisor: Supervisor,
     running: Arc<AtomicBool>,
 }
 
 impl Drills {
-    /// Makes the one door to drills.
+    /// Makes the door.
     #[must_use]
-    pub fn new(clock: Arc<Clock>, inputs: mpsc::Sender<Input>, supervisor: Supervisor) -> Self {
-        Self { clock, inputs, supervisor, running: Arc::default() }
+    pub fn new(clock: Arc<Clock>, scrapes: ScrapeHandle, supervisor: Supervisor) -> Self {
+        Self { clock, scrapes, supervisor, running: Arc::default() }
     }
 
-    /// Starts burning one thread and looking at it.
+    /// Burns one thread for a minute and lets the drill's rule look at this host meanwhile.
     ///
     /// # Errors
-    /// One is running already, or the rule cannot be built.
-    pub fn start_cpu(&self) -> Result<DrillStarted, String> {
-        let rule = cpu_rule()?;
+    /// One is running already, this host is not watched, or the daemon is stopping.
+    pub async fn start_cpu(&self, config: &Config) -> Result<DrillStarted, String> {
+        if !config.collect.host {
+            return Err("the CPU drill needs [collect] host = true; try `drill page`".to_owned());
+        }
+        let rule = Arc::new(cpu_rule()?);
         if self.running.swap(true, Ordering::SeqCst) {
             return Err("a CPU drill is running already; wait until it ends".to_owned());
         }
-        let stop = Arc::new(AtomicBool::new(false));
-        burn(Arc::clone(&stop))?;
-        let drills = self.clone();
+        let now = self.clock.now();
+        let until = now.plus(BURN + LOOK_AFTER);
+        let watched = self.scrapes.watch(rule, LOOK_EVERY, until).await;
+        if let Err(why) = watched.map_err(|error| error.to_string()).and_then(|()| burn()) {
+            self.running.store(false, Ordering::SeqCst);
+            return Err(why);
+        }
+        let running = Arc::clone(&self.running);
         self.supervisor.spawn(Kind::Errand, async move {
-            drills.look(&rule, &stop).await;
-            drills.running.store(false, Ordering::SeqCst);
+            tokio::time::sleep(BURN).await;
+            running.store(false, Ordering::SeqCst);
         });
         Ok(DrillStarted {
-            id: format!("{CPU_RULE}-{}", self.clock.now().as_millis()),
+            id: format!("{CPU_RULE}-{}", now.as_millis()),
             rule: CPU_RULE.to_owned(),
             incident: None,
             text: "one core burns for 60 s; the drill's copy of the CPU rule looks at the busiest \
@@ -88,39 +88,15 @@ impl Drills {
                 .to_owned(),
         })
     }
-
-    /// Collects and evaluates until the burning has ended and was seen to end.
-    async fn look(&self, rule: &Rule, stop: &AtomicBool) {
-        let store = Store::new(Retention { raw: 120_000, ..Retention::default() });
-        let labels = Labels::from_pairs([("job", "host"), ("instance", "host"), ("drill", "cpu")]);
-        let limits = Limits { series_max: 20_000, labels_max: 64, label_length_max: 4096 };
-        let mut target = store.open(&labels, limits);
-        let began = self.clock.elapsed();
-        let options = Options { counters_from_zero: true, ..Options::default() };
-        while self.clock.elapsed() < began + BURN + LOOK_AFTER {
-            if began + BURN <= self.clock.elapsed() {
-                stop.store(true, Ordering::SeqCst);
-            }
-            let now = self.clock.now();
-            target.append(host_text(now).as_bytes(), Format::Text, now.as_millis(), 0.0);
-            let readings = evaluate(rule, &store, now.as_millis(), &options);
-            if self.inputs.send(Input::Readings(vec![readings])).await.is_err() {
-                break;
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-        stop.store(true, Ordering::SeqCst);
-    }
 }
 
-/// Burns one thread; it stops by itself after a while even if nobody tells it to.
-fn burn(stop: Arc<AtomicBool>) -> Result<(), String> {
+fn burn() -> Result<(), String> {
     let clock = Clock::start();
     std::thread::Builder::new()
         .name("drill-cpu".to_owned())
         .spawn(move || {
             let mut mixed: u64 = 1;
-            while !stop.load(Ordering::Relaxed) && clock.elapsed() < BURN + LOOK_AFTER {
+            while clock.elapsed() < BURN {
                 for _ in 0..100_000 {
                     mixed = mixed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 }

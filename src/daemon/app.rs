@@ -1,0 +1,551 @@
+//! The life of the daemon, from the first read to the last sync.
+//!
+//! Builds every part, joins them by channels, waits for what comes from outside, and stops them
+//! in order: stop accepting, finish the turn, sync, close. It decides nothing.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{error, info, warn};
+use watchbell_config::load::Files;
+use watchbell_config::value::Config;
+use watchbell_metrics::label::Labels;
+use watchbell_metrics::rule::{Level, RuleName};
+use watchbell_metrics::series;
+use watchbell_paging::command::{Answer, Command};
+use watchbell_paging::engine::{Engine, Input, PostedAlert, RestoreError};
+use watchbell_paging::view::View;
+
+use crate::clock::Clock;
+use crate::control::{Control, Controls, DrillStarted};
+use crate::desk::Desk;
+use crate::drill::{self, Drills};
+use crate::links::Links;
+use crate::live::{Live, LiveBoard};
+use crate::notify::{NotifyError, Notifier};
+use crate::pilot::{Pilot, Pulse};
+use crate::reload::{self, Refused};
+use crate::samples;
+use crate::scrape::{ScrapeHandle, Scraper};
+use crate::store::{Store, StoreError};
+use crate::supervise::{Kind, Supervisor};
+use crate::systemd::Systemd;
+use crate::targets::TargetBoard;
+use crate::telemetry::Metrics;
+use crate::{heartbeat, http};
+
+/// Inputs that may wait for the engine.
+const INPUTS_MAX: usize = 1024;
+/// Requests of people and programs that may wait.
+const REQUESTS_MAX: usize = 256;
+/// How long the engine may take to finish its last turn.
+const STOP_GRACE: Duration = Duration::from_secs(8);
+/// A timer that is later than this withholds the heartbeat.
+const LATE_MAX: Duration = Duration::from_secs(30);
+/// How long a refused reload is told of, unless it is mended before.
+const REFUSED_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// What a daemon is built from.
+pub struct Setup {
+    /// The configuration's main file.
+    pub path: PathBuf,
+    /// Who reads it, and its includes.
+    pub files: Arc<dyn Files + Send + Sync>,
+    /// The configuration as it was read at the start.
+    pub config: Arc<Config>,
+    /// The state folder.
+    pub state: PathBuf,
+    /// Where HTTP is answered; bound by the caller.
+    pub listener: TcpListener,
+}
+
+/// Why a daemon cannot start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The records cannot be had.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The records do not give a state.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// A channel cannot be built.
+    #[error(transparent)]
+    Notify(#[from] NotifyError),
+    /// The system refused something.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Own metrics cannot be registered.
+    #[error("registering own metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// A part without which nothing can be promised has ended.
+    #[error("the {0:?} task ended; stopping so that the supervisor starts the daemon again")]
+    Ended(Kind),
+}
+
+/// A running daemon, seen from the inside of its process.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    /// Requests to the engine, and its newest picture.
+    pub desk: Desk,
+    /// Requests to the daemon itself.
+    pub controls: Controls,
+    /// What is watched.
+    pub targets: TargetBoard,
+    /// The configuration in force.
+    pub live: LiveBoard,
+    /// Set this to stop.
+    pub stop: watch::Sender<bool>,
+}
+
+/// Runs a daemon until a signal or `Handle::stop` ends it; `started` is called once it is ready.
+///
+/// # Errors
+/// It could not start, or an essential part has ended.
+pub async fn run(setup: Setup, started: impl FnOnce(Handle)) -> Result<(), AppError> {
+    let mut app = App::build(setup)?;
+    let mut signals = Signals::new()?;
+    app.start(started)?;
+    let ended = app.serve(&mut signals).await;
+    app.stop().await;
+    ended
+}
+
+struct App {
+    setup: Setup,
+    clock: Arc<Clock>,
+    live: LiveBoard,
+    handle: Handle,
+    supervisor: Supervisor,
+    ended: mpsc::UnboundedReceiver<Kind>,
+    controls: mpsc::Receiver<Control>,
+    stopping: watch::Receiver<bool>,
+    inputs: mpsc::Sender<Input>,
+    metrics: Arc<Metrics>,
+    key: [u8; 32],
+    series: series::Store,
+    notifier: Notifier,
+    scrapes: ScrapeHandle,
+    drills: Drills,
+    systemd: Arc<Systemd>,
+    ready: Arc<AtomicBool>,
+    pulse: Arc<ArcSwap<Pulse>>,
+    pilot: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    parts: Option<Parts>,
+}
+
+/// What is handed to tasks when they start.
+struct Parts {
+    pilot: Pilot,
+    scraper: Scraper,
+    deliveries: mpsc::UnboundedReceiver<watchbell_paging::outbox::Delivery>,
+}
+
+impl App {
+    #[allow(clippy::too_many_lines, reason = "one straight list of what the daemon consists of")]
+    fn build(setup: Setup) -> Result<Self, AppError> {
+        let clock = Arc::new(Clock::start());
+        let metrics = Arc::new(Metrics::new()?);
+        let store = Store::open(&setup.state.join("watchbell.db"))?;
+        let loaded = store.load()?;
+        let key = store.key();
+        let records = loaded.records.len();
+        let settings = Arc::clone(&setup.config.settings);
+        let engine = Engine::restore(settings, loaded.snapshot, loaded.records.into_iter())?;
+        info!(records, "the state is restored");
+
+        let series = series::Store::new(crate::scrape::retention_of(&setup.config));
+        let replayed = samples::replay(&setup.state.join("samples"), &series);
+        info!(samples = replayed.samples, damaged = replayed.damaged, "the windows are restored");
+
+        let (supervisor, ended) = Supervisor::new();
+        let (inputs, engine_inputs) = mpsc::channel(INPUTS_MAX);
+        let (requests, engine_requests) = mpsc::channel(REQUESTS_MAX);
+        let (outbox, deliveries) = mpsc::unbounded_channel();
+        let (controls_in, controls) = mpsc::channel(16);
+        let (stop, stopping) = watch::channel(false);
+        let view = Arc::new(ArcSwap::from_pointee(View::default()));
+        let targets = TargetBoard::default();
+        let now = clock.now();
+        let live: LiveBoard = Arc::new(ArcSwap::from_pointee(Live {
+            config: Arc::clone(&setup.config),
+            loaded_at: now,
+            refused: None,
+            started_at: now,
+        }));
+        let links = Links::new(key, &setup.config.http.url);
+        let notifier = Notifier::new(&setup.config, links, Arc::clone(&metrics))?;
+        let scraper = Scraper::new(crate::scrape::Parts {
+            config: Arc::clone(&setup.config),
+            series: series.clone(),
+            board: targets.clone(),
+            clock: Arc::clone(&clock),
+            metrics: Arc::clone(&metrics),
+            inputs: inputs.clone(),
+            supervisor: supervisor.clone(),
+        });
+        let scrapes = scraper.handle();
+        let handle = Handle {
+            desk: Desk::new(requests, Arc::clone(&view)),
+            controls: controls_in,
+            targets,
+            live: Arc::clone(&live),
+            stop,
+        };
+        let pilot = Pilot {
+            engine,
+            down_since: loaded.alive,
+            store,
+            clock: Arc::clone(&clock),
+            metrics: Arc::clone(&metrics),
+            view,
+            requests: engine_requests,
+            inputs: engine_inputs,
+            outbox,
+        };
+        let pulse = Pulse { at: now, late: Duration::ZERO, journal_works: true };
+        Ok(Self {
+            drills: Drills::new(Arc::clone(&clock), scrapes.clone(), supervisor.clone()),
+            setup,
+            clock,
+            live,
+            handle,
+            supervisor,
+            ended,
+            controls,
+            stopping,
+            inputs,
+            metrics,
+            key,
+            series,
+            notifier,
+            scrapes,
+            systemd: Arc::new(Systemd::from_environment()),
+            ready: Arc::default(),
+            pulse: Arc::new(ArcSwap::from_pointee(pulse)),
+            pilot: None,
+            parts: Some(Parts { pilot, scraper, deliveries }),
+        })
+    }
+
+    fn start(&mut self, started: impl FnOnce(Handle)) -> Result<(), AppError> {
+        let Some(parts) = self.parts.take() else { return Ok(()) };
+        self.pilot = Some(self.start_pilot(parts.pilot)?);
+        let notifier = self.notifier.clone();
+        let (inputs, supervisor, stop) =
+            (self.inputs.clone(), self.supervisor.clone(), self.stopped());
+        self.supervisor.spawn(
+            Kind::Sender,
+            notifier.run(parts.deliveries, inputs, supervisor, stop),
+        );
+        self.supervisor.spawn(Kind::Scraper, parts.scraper.run(self.stopped()));
+        self.supervisor.spawn(
+            Kind::Samples,
+            samples::run(self.setup.state.join("samples"), self.series.clone(), self.stopped()),
+        );
+        self.start_http()?;
+        self.start_heartbeat();
+        self.ready.store(true, Ordering::SeqCst);
+        self.systemd.ready();
+        self.say_status();
+        info!(url = self.setup.config.http.url, "ready");
+        started(self.handle.clone());
+        Ok(())
+    }
+
+    /// The engine gets a thread of its own, so that nothing but its own work can delay it.
+    fn start_pilot(
+        &self,
+        pilot: Pilot,
+    ) -> Result<(oneshot::Sender<()>, JoinHandle<()>), AppError> {
+        let (stop, stopping) = oneshot::channel();
+        let (systemd, pulse) = (Arc::clone(&self.systemd), Arc::clone(&self.pulse));
+        let alive = move |beat: Pulse| {
+            systemd.watchdog();
+            pulse.store(Arc::new(beat));
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(|source| system("starting the engine's thread", source))?;
+        let thread = std::thread::Builder::new()
+            .name("engine".to_owned())
+            .spawn(move || runtime.block_on(pilot.run(stopping, alive)))
+            .map_err(|source| system("starting the engine's thread", source))?;
+        Ok((stop, thread))
+    }
+
+    fn start_http(&self) -> Result<(), AppError> {
+        let context = self.http_context()?;
+        let listener = self.setup.listener.try_clone();
+        let listener = listener.and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            tokio::net::TcpListener::from_std(listener)
+        });
+        let listener = listener.map_err(|source| system("listening", source))?;
+        self.supervisor
+            .spawn(Kind::Server, http::serve(listener, context.clone(), self.stopped()));
+        let socket = socket_path(&self.setup.state);
+        match bind_socket(&socket) {
+            Ok(listener) => {
+                self.supervisor
+                    .spawn(Kind::Server, http::serve_unix(listener, context, self.stopped()));
+            }
+            Err(error) => {
+                warn!(path = %socket.display(), %error, "no unix socket; commands use HTTP");
+            }
+        }
+        Ok(())
+    }
+
+    fn start_heartbeat(&self) {
+        let Some(reference) = &self.setup.config.deadman else { return };
+        let url = match crate::secrets::resolve(reference) {
+            Ok(url) => url,
+            Err(error) => {
+                error!(%error, "no heartbeat is sent");
+                return;
+            }
+        };
+        let (pulse, clock) = (Arc::clone(&self.pulse), Arc::clone(&self.clock));
+        let healthy = move || {
+            let pulse = pulse.load();
+            pulse.journal_works
+                && pulse.late <= LATE_MAX
+                && clock.now().since(pulse.at) <= LATE_MAX
+        };
+        self.supervisor.spawn(Kind::Heartbeat, heartbeat::run(url, healthy, self.stopped()));
+    }
+
+    /// Waits for what comes from outside until something ends it.
+    async fn serve(&mut self, signals: &mut Signals) -> Result<(), AppError> {
+        let mut status = tokio::time::interval(Duration::from_secs(10));
+        loop {
+            tokio::select! {
+                word = signals.terminate() => {
+                    info!(signal = word, "stopping");
+                    return Ok(());
+                }
+                _ = signals.hangup.recv() => {
+                    if let Err(refused) = self.reload().await {
+                        error!(%refused, "the configuration was refused; nothing has changed");
+                    }
+                }
+                Some(control) = self.controls.recv() => self.handle_control(control).await,
+                Some(kind) = self.ended.recv() => return Err(AppError::Ended(kind)),
+                changed = self.stopping.changed() => {
+                    if changed.is_err() || *self.stopping.borrow() {
+                        return Ok(());
+                    }
+                }
+                _ = status.tick() => self.say_status(),
+            }
+        }
+    }
+
+    async fn handle_control(&mut self, control: Control) {
+        let heard = match control {
+            Control::Reload(answer) => answer.send(self.reload().await).is_ok(),
+            Control::Drill(name, answer) => answer.send(self.drill(&name).await).is_ok(),
+        };
+        if !heard {
+            tracing::debug!("whoever asked has gone");
+        }
+    }
+
+    async fn reload(&mut self) -> Result<(), String> {
+        self.systemd.reloading();
+        let done = self.try_reload().await;
+        let now = self.clock.now();
+        let mut live = Live::clone(&self.live.load());
+        live.loaded_at = now;
+        live.refused = done.as_ref().err().cloned();
+        self.live.store(Arc::new(live));
+        self.metrics.reload_successful.set(i64::from(done.is_ok()));
+        self.tell_of_reload(done.is_ok()).await;
+        self.systemd.ready();
+        self.say_status();
+        done
+    }
+
+    async fn try_reload(&mut self) -> Result<(), String> {
+        let loaded = reload::read(&self.setup.path, self.setup.files.as_ref())
+            .map_err(|refused: Refused| refused.to_string())?;
+        let config = loaded.config;
+        if config.http.listen != self.setup.config.http.listen {
+            warn!("[http] listen takes effect with the next start");
+        }
+        let links = Links::new(self.key, &config.http.url);
+        self.notifier.reconfigure(&config, links).map_err(|error| error.to_string())?;
+        self.scrapes.reconfigure(Arc::clone(&config)).await.map_err(|error| error.to_string())?;
+        let settings = Arc::clone(&config.settings);
+        self.inputs
+            .send(Input::Configured(settings))
+            .await
+            .map_err(|_| "the daemon is stopping".to_owned())?;
+        let mut live = Live::clone(&self.live.load());
+        live.config = Arc::clone(&config);
+        self.live.store(Arc::new(live));
+        info!(rules = config.rules.len(), "the new configuration is in force");
+        Ok(())
+    }
+
+    /// A refused configuration is an alert of our own, which ends with the next good one.
+    async fn tell_of_reload(&self, good: bool) {
+        let now = self.clock.now();
+        let labels = [
+            ("alertname", "WatchbellReloadFailed"),
+            ("severity", "warning"),
+            ("source", "watchbell"),
+        ];
+        let alert = PostedAlert {
+            labels: Labels::from_pairs(labels),
+            annotations: vec![(
+                "summary".to_owned(),
+                "the newest configuration was refused; the one before it runs".to_owned(),
+            )],
+            starts_at: now,
+            ends_at: if good { now } else { now.plus(REFUSED_FOR) },
+        };
+        if self.handle.desk.post(vec![alert]).await.is_err() {
+            warn!("the daemon is stopping; the reload is not told of");
+        }
+    }
+
+    async fn drill(&self, name: &str) -> Result<DrillStarted, String> {
+        match name {
+            "cpu" => self.drills.start_cpu(&self.live.load().config).await,
+            "page" => self.drill_page().await,
+            _ => Err(format!("there is no drill {name:?}; there are cpu and page")),
+        }
+    }
+
+    async fn drill_page(&self) -> Result<DrillStarted, String> {
+        let command = Command::SetLevel {
+            rule: RuleName::new(drill::PAGE_RULE),
+            labels: Labels::from_pairs([("drill", "page")]),
+            level: Level::Critical,
+            summary: Some("DRILL: somebody tries the paging path; acknowledge to pass".to_owned()),
+            drill: true,
+        };
+        let answer = self.handle.desk.ask(command).await.map_err(|error| error.to_string())?;
+        let incident = match answer {
+            Answer::Incident(incident) | Answer::Already { incident, .. } => {
+                Some(incident.id.to_string())
+            }
+            Answer::Refused(refusal) => return Err(refusal.to_string()),
+            Answer::Silence(_) | Answer::Done => None,
+        };
+        Ok(DrillStarted {
+            id: incident.clone().unwrap_or_else(|| drill::PAGE_RULE.to_owned()),
+            rule: drill::PAGE_RULE.to_owned(),
+            incident,
+            text: "a marked critical page is on its way; acknowledge and resolve it".to_owned(),
+        })
+    }
+
+    fn say_status(&self) {
+        let view = self.handle.desk.view();
+        let open = view.incidents.iter().filter(|one| one.resolved_at.is_none()).count();
+        let targets = self.handle.targets.all();
+        let up = targets.iter().filter(|target| target.health == "up").count();
+        let live = self.live.load();
+        let refused = if live.refused.is_some() { "; the newest configuration was refused" } else { "" };
+        self.systemd.status(&format!(
+            "{open} open incidents, {up} of {} targets up, {} rules{refused}",
+            targets.len(),
+            live.config.rules.len(),
+        ));
+    }
+
+    async fn stop(mut self) {
+        self.systemd.stopping();
+        self.ready.store(false, Ordering::SeqCst);
+        self.handle.stop.send_replace(true);
+        if let Some((stop, thread)) = self.pilot.take() {
+            if stop.send(()).is_err() {
+                error!("the engine had ended before it was told to");
+            }
+            let joined = tokio::task::spawn_blocking(move || thread.join());
+            match tokio::time::timeout(STOP_GRACE, joined).await {
+                Ok(Ok(Ok(()))) => {}
+                Ok(_) => error!("the engine panicked; the journal holds what was decided"),
+                Err(_) => error!("the engine did not stop in time; the journal holds the rest"),
+            }
+        }
+        let socket = socket_path(&self.setup.state);
+        if let Err(error) = std::fs::remove_file(&socket) {
+            tracing::debug!(path = %socket.display(), %error, "the socket was not removed");
+        }
+        info!("stopped");
+    }
+
+    /// Resolves when the daemon is told to stop.
+    fn stopped(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let mut stopping = self.stopping.clone();
+        async move {
+            // An error means that the app itself has gone.
+            drop(stopping.wait_for(|stop| *stop).await);
+        }
+    }
+}
+
+/// The signals that a daemon obeys.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, AppError> {
+        let listen = |kind| signal(kind).map_err(|source| system("listening to signals", source));
+        Ok(Self {
+            hangup: listen(SignalKind::hangup())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn terminate(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// `$RUNTIME_DIRECTORY/watchbell.sock`, else in the state folder.
+fn socket_path(state: &Path) -> PathBuf {
+    std::env::var_os("RUNTIME_DIRECTORY")
+        .map_or_else(|| state.to_path_buf(), PathBuf::from)
+        .join("watchbell.sock")
+}
+
+/// Binds the socket; one that nobody answers on any more is removed first.
+fn bind_socket(path: &Path) -> std::io::Result<tokio::net::UnixListener> {
+    if path.exists() {
+        match std::os::unix::net::UnixStream::connect(path) {
+            Ok(_) => {
+                return Err(std::io::Error::other("another daemon answers there"));
+            }
+            Err(_) => std::fs::remove_file(path)?,
+        }
+    }
+    tokio::net::UnixListener::bind(path)
+}
+
+fn system(what: &str, source: std::io::Error) -> AppError {
+    AppError::System { what: what.to_owned(), source }
+}
