@@ -12,3 +12,4 @@ pub mod control;
 pub mod live;
 pub mod links;
 pub mod store;
+pub mod notify;
