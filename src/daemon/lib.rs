@@ -11,3 +11,4 @@ pub mod targets;
 pub mod control;
 pub mod live;
 pub mod links;
+pub mod http;
