@@ -13,3 +13,4 @@ pub mod live;
 pub mod links;
 pub mod store;
 pub mod notify;
+pub mod http;

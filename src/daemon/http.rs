@@ -1,0 +1,127 @@
+//! The HTTP server: probes, Prometheus's query API, our own API, the pages, links from mails.
+//!
+//! Decides nothing: it reads the published picture and hands commands to the desk, which answers
+//! after they are durable. Listeners are bound by the caller. Everything from outside is bounded:
+//! connections, bodies, the time of a request, queries at once.
+
+mod errors;
+mod auth;
+mod act;
+mod ops;
+mod pages;
+mod watchbell_api;
+mod server;
+#[cfg(test)]
+mod fixture;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderMap;
+use axum::middleware;
+use watchbell_metrics::series::Store;
+use watchbell_paging::id::{IncidentId, PersonId};
+use watchbell_paging::time::Timestamp;
+
+pub use self::server::{serve, serve_unix};
+use crate::clock::Clock;
+use crate::control::Controls;
+use crate::desk::Desk;
+use crate::links::Links;
+use crate::live::LiveBoard;
+use crate::secrets::Secret;
+use crate::supervise::Supervisor;
+use crate::targets::TargetBoard;
+use crate::telemetry::Metrics;
+
+/// The longest body of a request.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// The resolved tokens of `[http] auth`, swapped whole by a reload; empty = nobody is asked.
+pub type Tokens = Arc<ArcSwap<BTreeMap<PersonId, Secret>>>;
+
+/// What a click in Slack asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlackAction {
+    /// The person's id, or the Slack member id where the configuration does not know it.
+    pub user: String,
+    /// What is asked.
+    pub action: SlackVerb,
+    /// Of which incident.
+    pub incident: IncidentId,
+}
+
+/// The buttons of a Slack message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlackVerb {
+    /// Acknowledge.
+    Ack,
+    /// Resolve.
+    Resolve,
+    /// Snooze until then.
+    Snooze(Timestamp),
+}
+
+/// Verifies and reads one call of Slack: its headers and its raw body. An error is an answer of
+/// 401 with these words.
+pub type SlackReader = Arc<dyn Fn(&HeaderMap, &[u8]) -> Result<SlackAction, String> + Send + Sync>;
+
+/// Everything that requests are answered from.
+pub struct Context {
+    /// Commands go in here; the picture hangs here.
+    pub desk: Desk,
+    /// What is known of each target.
+    pub targets: TargetBoard,
+    /// The configuration in force.
+    pub live: LiveBoard,
+    /// What queries read.
+    pub series: Store,
+    /// Own metrics.
+    pub metrics: Arc<Metrics>,
+    /// Requests to the daemon itself.
+    pub controls: Controls,
+    /// Signs and reads links of mails.
+    pub links: Links,
+    /// The clock of the process.
+    pub clock: Arc<Clock>,
+    /// Whether the journal is replayed and the first scrape round began.
+    pub ready: Arc<AtomicBool>,
+    /// Who may act.
+    pub tokens: Tokens,
+    /// Slack's HTTP interactivity; absent where it is not configured.
+    pub slack_action: Option<SlackReader>,
+    /// Starts one task for each connection.
+    pub supervisor: Supervisor,
+}
+
+impl Context {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Context").field("ready", &self.ready).finish_non_exhaustive()
+    }
+}
+
+/// Returns every route with its guards, for one kind of listener.
+fn router(context: &Arc<Context>, peer: auth::Peer) -> Router {
+    // Alertmanager's API v2 joins here as `.nest("/api/v2", alertmanager_api::routes(context))`.
+    Router::new()
+        .merge(ops::routes(context))
+        .nest("/api/watchbell/v1", watchbell_api::routes(context))
+        .fallback(errors::unknown_path)
+        .method_not_allowed_fallback(errors::wrong_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(Arc::clone(context), auth::guard))
+        .layer(axum::Extension(peer))
+        .layer(middleware::from_fn(server::bound_time))
+        .layer(tower_http::catch_panic::CatchPanicLayer::custom(server::after_panic))
+}

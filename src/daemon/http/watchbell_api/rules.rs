@@ -1,0 +1,137 @@
+//! Rules as people ask for them: level, bounds in words, what they last said.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use watchbell_config::value::Config;
+use watchbell_metrics::rule::{Bound, Level, RuleName, RulePolicy};
+use watchbell_paging::time::format_duration;
+use watchbell_paging::view::{RuleAlertView, RuleView, View};
+
+use crate::http::Context;
+
+/// One rule with what it last said.
+#[derive(Clone, Debug, Serialize)]
+pub(in crate::http) struct Row {
+    pub(in crate::http) name: RuleName,
+    pub(in crate::http) level: Level,
+    /// `ok`, `pending`, `firing`, `no_data`, `error`, or `unknown` before the first evaluation.
+    pub(in crate::http) state: &'static str,
+    pub(in crate::http) bounds: Worded,
+    pub(in crate::http) query: String,
+    pub(in crate::http) window: Option<String>,
+    pub(in crate::http) runbook: Option<String>,
+    pub(in crate::http) owner: Option<String>,
+    /// Alerts above ok, pending ones included.
+    pub(in crate::http) alerts: Vec<RuleAlertView>,
+    /// The worst value of those, as people read it.
+    pub(in crate::http) value: Option<String>,
+    /// How many label sets the last evaluation gave.
+    pub(in crate::http) readings: usize,
+    pub(in crate::http) evaluated_at: Option<String>,
+    pub(in crate::http) error: Option<String>,
+    pub(in crate::http) errors_in_row: u32,
+}
+
+/// Bounds as they are written in a configuration.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(in crate::http) struct Worded {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) target: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) warn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::http) critical: Option<String>,
+}
+
+pub(super) async fn list(State(context): State<Arc<Context>>) -> Json<Vec<Row>> {
+    let live = context.live.load();
+    Json(rows(&live.config, &context.desk.view()))
+}
+
+/// Joins the configured rules with the picture, in the order of the files; rules of the picture
+/// that no file has (those of the daemon itself) follow.
+pub(in crate::http) fn rows(config: &Config, view: &View) -> Vec<Row> {
+    let mut seen: HashMap<&str, &RuleView> =
+        view.rules.iter().map(|rule| (rule.rule.as_str(), rule)).collect();
+    let mut rows: Vec<Row> = Vec::with_capacity(config.rules.len());
+    for rule in &config.rules {
+        let policy = &rule.policy;
+        rows.push(row(policy, seen.remove(policy.name.as_str())));
+    }
+    for rule in view.rules.iter().filter(|rule| seen.contains_key(rule.rule.as_str())) {
+        rows.push(row(&RulePolicy::new(rule.rule.as_str()), Some(rule)));
+    }
+    rows
+}
+
+fn row(policy: &RulePolicy, view: Option<&RuleView>) -> Row {
+    let alerts = view.map(|view| view.alerts.clone()).unwrap_or_default();
+    let worst = alerts.iter().max_by_key(|alert| (alert.state == "firing", alert.level));
+    Row {
+        name: policy.name.clone(),
+        level: view.map(|view| view.level).unwrap_or_default(),
+        state: state(view),
+        bounds: worded(policy),
+        query: policy.query.clone(),
+        window: (!policy.window.is_zero()).then(|| format_duration(policy.window)),
+        runbook: policy.runbook.clone(),
+        owner: policy.owner.clone(),
+        value: worst.map(|alert| policy.unit.format(alert.value)),
+        readings: view.map_or(0, |view| view.readings),
+        evaluated_at: view.and_then(|view| view.evaluated_at).map(|at| at.to_rfc3339()),
+        error: view.and_then(|view| view.error.clone()),
+        errors_in_row: view.map_or(0, |view| view.errors_in_row),
+        alerts,
+    }
+}
+
+fn state(view: Option<&RuleView>) -> &'static str {
+    let Some(view) = view.filter(|view| view.evaluated_at.is_some() || !view.alerts.is_empty())
+    else {
+        return "unknown";
+    };
+    if view.alerts.iter().any(|alert| alert.state == "firing") {
+        "firing"
+    } else if view.error.is_some() {
+        "error"
+    } else if !view.alerts.is_empty() {
+        "pending"
+    } else if view.readings == 0 {
+        "no_data"
+    } else {
+        "ok"
+    }
+}
+
+fn worded(policy: &RulePolicy) -> Worded {
+    let word = |bound: Option<Bound>| {
+        let bound = bound?;
+        Some(format!("{} {}", bound.comparison.as_str(), policy.unit.format(bound.value)))
+    };
+    let bounds = &policy.bounds;
+    Worded { target: word(bounds.target), warn: word(bounds.warn), critical: word(bounds.critical) }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::http::fixture::{House, get_request};
+
+    #[tokio::test]
+    async fn rules_have_their_bounds_in_words_and_what_they_last_said() {
+        let house = House::new();
+        let rules = house.send(get_request("/api/watchbell/v1/rules")).await.json();
+        let rule = rules.as_array().unwrap().iter().find(|rule| rule["name"] == "error_rate");
+        let rule = rule.unwrap();
+        assert_eq!(rule["level"], "critical");
+        assert_eq!(rule["state"], "firing");
+        assert_eq!(rule["bounds"]["warn"], "> 0.5%");
+        assert_eq!(rule["bounds"]["critical"], "> 1%");
+        assert_eq!(rule["value"], "4.2%");
+        assert_eq!(rule["window"], "5m");
+        assert!(rule["query"].as_str().unwrap().contains("increase"));
+    }
+}
