@@ -3,6 +3,9 @@
 //! Builds every part, joins them by channels, waits for what comes from outside, and stops them
 //! in order: stop accepting, finish the turn, sync, close. It decides nothing.
 
+mod clicks;
+
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,6 +36,7 @@ use crate::notify::{NotifyError, Notifier};
 use crate::pilot::{Pilot, Pulse};
 use crate::reload::{self, Refused};
 use crate::samples;
+use crate::secrets::{self, SecretError};
 use crate::scrape::{ScrapeHandle, Scraper};
 use crate::store::{Store, StoreError};
 use crate::supervise::{Kind, Supervisor};
@@ -78,6 +82,9 @@ pub enum AppError {
     /// A channel cannot be built.
     #[error(transparent)]
     Notify(#[from] NotifyError),
+    /// A secret is not there.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// The system refused something.
     #[error("{what}: {source}")]
     System {
@@ -309,9 +316,39 @@ impl App {
         Ok(())
     }
 
+    fn http_context(&self) -> Result<Arc<http::Context>, AppError> {
+        let config = &self.setup.config;
+        let mut tokens = BTreeMap::new();
+        for (person, reference) in &config.http.tokens {
+            tokens.insert(person.clone(), secrets::resolve(reference)?);
+        }
+        let signing = config.slack.as_ref().and_then(|slack| slack.signing_secret.as_ref());
+        let slack_action = match signing {
+            Some(reference) => {
+                let secret = secrets::resolve(reference)?;
+                Some(clicks::reader(secret, Arc::clone(&self.clock), Arc::clone(&self.live)))
+            }
+            None => None,
+        };
+        Ok(Arc::new(http::Context {
+            desk: self.handle.desk.clone(),
+            targets: self.handle.targets.clone(),
+            live: Arc::clone(&self.live),
+            series: self.series.clone(),
+            metrics: Arc::clone(&self.metrics),
+            controls: self.handle.controls.clone(),
+            links: Links::new(self.key, &config.http.url),
+            clock: Arc::clone(&self.clock),
+            ready: Arc::clone(&self.ready),
+            tokens: Arc::new(ArcSwap::from_pointee(tokens)),
+            slack_action,
+            supervisor: self.supervisor.clone(),
+        }))
+    }
+
     fn start_heartbeat(&self) {
         let Some(reference) = &self.setup.config.deadman else { return };
-        let url = match crate::secrets::resolve(reference) {
+        let url = match secrets::resolve(reference) {
             Ok(url) => url,
             Err(error) => {
                 error!(%error, "no heartbeat is sent");

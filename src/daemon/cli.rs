@@ -10,6 +10,7 @@ mod drill;
 mod explain;
 mod files;
 mod incidents;
+mod keys;
 mod oncall;
 mod out;
 mod query;
@@ -21,6 +22,7 @@ mod shell;
 mod silence;
 mod sla;
 mod status;
+mod stock;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -150,7 +152,7 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(context: &Context, command: &Command) -> Result<Exit, Failure> {
     match command {
-        Command::Try => run::run_try(),
+        Command::Try => run::run_try(context),
         Command::Run => run::run(context),
         Command::Drill(args) => drill::run(context, args),
         Command::Check(args) => check::run(context, args),

@@ -2,10 +2,15 @@
 //!
 //! Names are part of the public contract; nothing here decides.
 
+use std::io::IsTerminal;
+
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt};
 
 /// From a tenth of a millisecond to half a minute.
 const SECONDS: [f64; 14] =
@@ -122,6 +127,37 @@ impl Metrics {
             tracing::warn!(%error, "own metrics could not be written whole");
         }
         String::from_utf8_lossy(&body).into_owned()
+    }
+}
+
+/// Who reads the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogTo {
+    /// The journal where systemd reads it, else standard error; `$RUST_LOG` filters.
+    Service,
+    /// Someone who tries the program: only what they must know.
+    Newcomer,
+}
+
+/// Starts the log; a second call changes nothing.
+pub fn log_to(reader: LogTo) {
+    let default = match reader {
+        LogTo::Service => "info",
+        LogTo::Newcomer => "error",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let registry = tracing_subscriber::registry().with(filter);
+    let in_journal = reader == LogTo::Service && std::env::var_os("JOURNAL_STREAM").is_some();
+    let started = match tracing_journald::layer() {
+        Ok(journal) if in_journal => registry.with(journal).try_init(),
+        Ok(_) | Err(_) => {
+            let colour = std::io::stderr().is_terminal();
+            let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(colour);
+            registry.with(lines.with_target(false)).try_init()
+        }
+    };
+    if started.is_err() {
+        tracing::debug!("the log was started before");
     }
 }
 
