@@ -12,3 +12,5 @@ pub mod control;
 pub mod live;
 pub mod links;
 pub mod store;
+pub mod collect;
+pub mod scrape;
