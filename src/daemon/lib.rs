@@ -12,5 +12,6 @@ pub mod control;
 pub mod live;
 pub mod links;
 pub mod store;
+pub mod samples;
 pub mod collect;
 pub mod scrape;
