@@ -48,6 +48,8 @@ pub struct Metrics {
     pub reload_successful: IntGauge,
     /// `watchbell_scrapes_total{outcome}`
     pub scrapes: IntCounterVec,
+    /// `watchbell_sample_blocks_dropped_total`
+    pub sample_blocks_dropped: IntCounter,
 }
 
 impl Metrics {
@@ -105,6 +107,10 @@ impl Metrics {
                 "watchbell_scrapes_total",
                 "Scrapes, by outcome.",
                 &["outcome"],
+            )?,
+            sample_blocks_dropped: build.counter(
+                "watchbell_sample_blocks_dropped_total",
+                "Seconds of samples that the disk did not take.",
             )?,
             registry,
         };

@@ -117,7 +117,8 @@ fn a_second_daemon_is_kept_out() {
 
 #[test]
 fn a_file_that_is_no_database_of_ours_is_refused_with_what_to_do() {
-    let cases: [(&str, fn(&Path), &str); 3] = [
+    type Prepare = fn(&Path);
+    let cases: [(&str, Prepare, &str); 3] = [
         (
             "text",
             |path| {

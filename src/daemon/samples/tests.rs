@@ -1,0 +1,174 @@
+//! The journal against real files, with blocks that are words.
+
+use std::sync::Mutex;
+
+use tempfile::TempDir;
+use watchbell_paging::time::Timestamp;
+
+use super::*;
+
+#[test]
+fn what_was_written_is_read_back_in_order_over_several_runs() {
+    let folder = Folder::new();
+    for words in [["a", "b"], ["c", "d"]] {
+        let mut writer = folder.writer();
+        for word in words {
+            folder.write(&mut writer, &[word], 0);
+        }
+    }
+    let (replayed, words) = folder.replay();
+    assert_eq!(words, ["a", "b", "c", "d"]);
+    let expected = Replayed { segments: 2, blocks: 4, samples: 4, ..Replayed::default() };
+    assert_eq!(replayed, expected);
+}
+
+#[test]
+fn an_absent_folder_is_an_empty_journal() {
+    assert_eq!(Folder::new().replay(), (Replayed::default(), Vec::new()));
+}
+
+#[test]
+fn a_torn_end_is_cut_once_and_the_next_run_writes_beside_it() {
+    let folder = Folder::new();
+    folder.write(&mut folder.writer(), &["a", "b"], 0);
+    let file = folder.path().join("00000001.wbs");
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
+    let (replayed, words) = folder.replay();
+    assert_eq!((replayed.torn, replayed.damaged, words), (1, 0, vec!["a".to_owned()]));
+    folder.write(&mut folder.writer(), &["c"], 0);
+    let (replayed, words) = folder.replay();
+    assert_eq!((replayed.torn, words), (0, vec!["a".to_owned(), "c".to_owned()]));
+}
+
+#[test]
+fn a_damaged_file_costs_only_itself() {
+    let folder = Folder::new();
+    folder.write(&mut folder.writer(), &["a"], 0);
+    std::fs::write(folder.path().join("00000002.wbs"), "not a segment").unwrap();
+    std::fs::create_dir(folder.path().join("00000003.wbs")).unwrap();
+    std::fs::write(folder.path().join("notes.txt"), "ignored").unwrap();
+    folder.write(&mut folder.writer(), &["b"], 0);
+    let (replayed, words) = folder.replay();
+    assert_eq!((replayed.damaged, words), (2, vec!["a".to_owned(), "b".to_owned()]));
+}
+
+#[test]
+fn a_disk_that_fails_keeps_the_blocks_for_the_next_try() {
+    let folder = Folder::new();
+    std::fs::write(folder.path(), "in the way").unwrap();
+    let mut writer = folder.writer();
+    let mut blocks: VecDeque<Vec<u8>> = [b"a".to_vec()].into();
+    writer.write(&mut blocks, Timestamp(0), Duration::ZERO);
+    assert_eq!(blocks.len(), 1);
+    std::fs::remove_file(folder.path()).unwrap();
+    blocks.push_back(b"b".to_vec());
+    writer.write(&mut blocks, Timestamp(0), Duration::ZERO);
+    assert!(blocks.is_empty());
+    assert_eq!(folder.replay().1, ["a", "b"]);
+}
+
+#[test]
+fn what_waits_is_bounded_and_the_oldest_goes_first() {
+    let mut waiting = Waiting::default();
+    let block = |letter: u8| vec![letter; 4];
+    assert_eq!(waiting.hold([block(b'a'), Vec::new(), block(b'b')].into(), 8), 0);
+    assert_eq!(waiting.hold([block(b'c')].into(), 8), 1);
+    assert_eq!(waiting.blocks, [block(b'b'), block(b'c')]);
+    assert_eq!(waiting.bytes, 8);
+}
+
+#[test]
+fn segments_are_closed_after_an_hour_and_deleted_past_their_time() {
+    let folder = Folder::new();
+    let mut writer = folder.writer();
+    folder.write(&mut writer, &["a"], 0);
+    folder.write(&mut writer, &["b"], 3599);
+    assert_eq!(segment::list(&folder.path()).len(), 1);
+    folder.write(&mut writer, &["c"], 3600);
+    assert_eq!(segment::list(&folder.path()).len(), 2);
+    // The files are of today; a clock far ahead finds them too old.
+    let mut blocks: VecDeque<Vec<u8>> = [b"d".to_vec()].into();
+    let far = Timestamp::parse_rfc3339("2999-01-01T00:00:00Z").unwrap();
+    writer.write(&mut blocks, far, Duration::from_secs(7200));
+    assert_eq!(folder.replay().1, ["d"]);
+}
+
+#[test]
+fn files_are_kept_as_long_as_the_farthest_reader_reaches() {
+    let read = series::Read { reader: 0, matchers: Vec::new(), reach: 500 };
+    let retention = Retention { reads: vec![read], raw: 100, keep: 400, matchers: Vec::new() };
+    let keep = Keep::new(&retention);
+    assert_eq!(keep.get(), Duration::from_millis(500));
+    keep.clone().set(&Retention { keep: 900, ..retention });
+    assert_eq!(keep.get(), Duration::from_millis(900));
+}
+
+#[tokio::test]
+async fn the_last_block_is_on_disk_when_the_journal_stops() {
+    let folder = Folder::new();
+    let words = Mutex::new(VecDeque::from([b"last".to_vec()]));
+    let source = Source(Arc::new(move || words.lock().unwrap().pop_front().unwrap_or_default()));
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let journal = Journal::from_source(
+        &folder.path(),
+        source,
+        Arc::new(Clock::start()),
+        metrics,
+        folder.keep(),
+    );
+    journal.run(async {}).await;
+    assert_eq!(folder.replay().1, ["last"]);
+}
+
+#[tokio::test]
+async fn blocks_are_written_while_the_journal_runs() {
+    let folder = Folder::new();
+    let words = Mutex::new(VecDeque::from([b"a".to_vec(), b"b".to_vec()]));
+    let (taken, mut all_taken) = tokio::sync::watch::channel(0);
+    let source = Source(Arc::new(move || {
+        taken.send_modify(|count| *count += 1);
+        words.lock().unwrap().pop_front().unwrap_or_default()
+    }));
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let clock = Arc::new(Clock::start());
+    let journal = Journal::from_source(&folder.path(), source, clock, metrics, folder.keep());
+    let stop = async move { all_taken.wait_for(|count| 1 < *count).await.map(|_| ()).unwrap() };
+    journal.run(stop).await;
+    assert_eq!(folder.replay().1, ["a", "b"]);
+}
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("samples")
+    }
+
+    fn keep(&self) -> Keep {
+        Keep::new(&Retention { keep: 35 * 86_400_000, ..Retention::default() })
+    }
+
+    fn writer(&self) -> Writer {
+        Writer::new(&self.path(), self.keep())
+    }
+
+    fn write(&self, writer: &mut Writer, words: &[&str], seconds: u64) {
+        let mut blocks = words.iter().map(|word| word.as_bytes().to_vec()).collect();
+        writer.write(&mut blocks, Timestamp(0), Duration::from_secs(seconds));
+        assert!(blocks.is_empty());
+    }
+
+    fn replay(&self) -> (Replayed, Vec<String>) {
+        let mut words = Vec::new();
+        let replayed = replay_into(&self.path(), |block| {
+            words.push(String::from_utf8(block.to_vec()).map_err(|error| error.to_string())?);
+            Ok(1)
+        });
+        (replayed, words)
+    }
+}

@@ -1,0 +1,445 @@
+//! Scraping and evaluating: the loop that starts what is due and hears what came of it.
+//!
+//! Owns the rounds and the plan. Fetching, parsing and evaluating run elsewhere, so the loop never
+//! waits for a target. It decides nothing: readings go to the pilot as they are.
+
+mod evaluate;
+mod failure;
+mod fetch;
+mod plan;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tls;
+mod visit;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use watchbell_config::value::Config;
+use watchbell_metrics::round::{Due, Rounds};
+use watchbell_metrics::rule::Rule;
+use watchbell_metrics::sample::Millis;
+use watchbell_metrics::series::{self, Read, Retention};
+use watchbell_paging::engine::Input;
+use watchbell_paging::time::Timestamp;
+
+use self::evaluate::{Evaluator, JOBS_MAX, Job};
+pub use self::failure::Failure;
+pub use self::fetch::{Body, Common, Fetcher};
+pub use self::plan::faults;
+use self::plan::{Plan, millis};
+use self::visit::{Answer, Visitor, unknown};
+use crate::clock::Clock;
+use crate::collect::Collector;
+use crate::supervise::{Kind, Supervisor};
+use crate::targets::TargetBoard;
+use crate::telemetry::Metrics;
+
+/// Finished scrapes that may wait for the loop.
+const ANSWERS_MAX: usize = 1024;
+/// Orders that may wait for the loop.
+const ORDERS_MAX: usize = 8;
+/// Rules that may be watched beside the configured ones.
+const WATCHES_MAX: usize = 16;
+/// The loop looks at the clock at least this often, in case it was set.
+const IDLE: Duration = Duration::from_secs(1);
+/// The clock may lag by this before the rounds are begun anew.
+const STEP_BACK_MAX: Millis = 1000;
+/// How often old samples are dropped and the gauges of series are set.
+const HOUSE: Duration = Duration::from_secs(5);
+
+/// What a scraper is built from.
+#[derive(Debug)]
+pub struct Parts {
+    /// The configuration in force.
+    pub config: Arc<Config>,
+    /// Where samples go.
+    pub series: series::Store,
+    /// The clock of the whole process.
+    pub clock: Arc<Clock>,
+    /// Own metrics.
+    pub metrics: Arc<Metrics>,
+    /// Where each target's line is written.
+    pub board: TargetBoard,
+    /// Starts scrapes.
+    pub supervisor: Supervisor,
+    /// The pilot's ear.
+    pub inputs: mpsc::Sender<Input>,
+}
+
+/// The loop.
+#[derive(Debug)]
+pub struct Scraper {
+    parts: Parts,
+    common: Common,
+    collector: Arc<Collector>,
+    plan: Arc<Plan>,
+    rounds: Rounds,
+    watches: Vec<Watch>,
+    /// Counts plans and rounds; an answer of an older one has older indexes.
+    generation: u64,
+    missed: u64,
+    latest: Millis,
+    orders: mpsc::Receiver<Order>,
+    handle: ScrapeHandle,
+}
+
+/// What can be asked of the loop; a clone asks the same one.
+#[derive(Clone, Debug)]
+pub struct ScrapeHandle(mpsc::Sender<Order>);
+
+/// The loop is gone: the daemon is stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the scraper has stopped")]
+pub struct Stopped;
+
+#[derive(Debug)]
+enum Order {
+    Configure(Arc<Config>, oneshot::Sender<()>),
+    Watch(Watch, oneshot::Sender<()>),
+}
+
+/// A rule that is evaluated for a while beside the configured ones.
+#[derive(Clone, Debug)]
+struct Watch {
+    rule: Arc<Rule>,
+    interval: Duration,
+    until: Timestamp,
+}
+
+enum Event {
+    Timer,
+    Answer(Answer),
+    Order(Order),
+}
+
+/// Where the loop's work goes.
+struct Outlets {
+    visitor: Visitor,
+    jobs: mpsc::Sender<Job>,
+}
+
+/// Returns what the rules of a configuration read; the reader is the rule's index.
+#[must_use]
+pub fn retention_of(config: &Config) -> Retention {
+    Retention {
+        reads: reads(config.rules.iter().enumerate()),
+        raw: millis(config.history.raw),
+        keep: millis(config.history.keep),
+        matchers: config.history.matchers.clone(),
+    }
+}
+
+impl ScrapeHandle {
+    /// Puts another configuration in force; returns when it is. Tables and targets that stay keep
+    /// their series and connections.
+    ///
+    /// # Errors
+    /// The loop has stopped.
+    pub async fn reconfigure(&self, config: Arc<Config>) -> Result<(), Stopped> {
+        let (done, heard) = oneshot::channel();
+        self.0.send(Order::Configure(config, done)).await.map_err(|_| Stopped)?;
+        heard.await.map_err(|_| Stopped)
+    }
+
+    /// Evaluates a further rule every `interval` until `until`. Meanwhile what is collected in the
+    /// process (host, own) is collected that often too, or the rule would see nothing new.
+    ///
+    /// # Errors
+    /// The loop has stopped.
+    pub async fn watch(
+        &self,
+        rule: Arc<Rule>,
+        interval: Duration,
+        until: Timestamp,
+    ) -> Result<(), Stopped> {
+        let (done, heard) = oneshot::channel();
+        let watch = Watch { rule, interval, until };
+        self.0.send(Order::Watch(watch, done)).await.map_err(|_| Stopped)?;
+        heard.await.map_err(|_| Stopped)
+    }
+}
+
+impl Scraper {
+    /// Prepares the loop: resolves secrets, opens the shards of all targets, fills the board.
+    /// A table whose secrets are missing is there all the same, and down.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let (sender, orders) = mpsc::channel(ORDERS_MAX);
+        let now = parts.clock.now().as_millis();
+        let mut scraper = Self {
+            common: Common::default(),
+            collector: Arc::default(),
+            plan: Arc::default(),
+            rounds: Rounds::new(Vec::new(), Vec::new(), now),
+            watches: Vec::new(),
+            generation: 0,
+            missed: 0,
+            latest: now,
+            orders,
+            handle: ScrapeHandle(sender),
+            parts,
+        };
+        scraper.parts.series.configure(scraper.retention());
+        let plan = scraper.plan.replace(
+            &scraper.parts.config,
+            &scraper.parts.series,
+            &scraper.common,
+            now,
+        );
+        scraper.adopt(plan);
+        scraper
+    }
+
+    /// Returns a handle for orders.
+    #[must_use]
+    pub fn handle(&self) -> ScrapeHandle {
+        self.handle.clone()
+    }
+
+    /// Runs until `stop` resolves; scrapes that run then are given up with the runtime.
+    pub async fn run(mut self, stop: impl Future<Output = ()> + Send) {
+        let (jobs, waiting) = mpsc::channel(JOBS_MAX);
+        let (answers, mut answered) = mpsc::channel(ANSWERS_MAX);
+        let evaluator = Evaluator {
+            series: self.parts.series.clone(),
+            clock: Arc::clone(&self.parts.clock),
+            metrics: Arc::clone(&self.parts.metrics),
+            inputs: self.parts.inputs.clone(),
+        };
+        let visitor = Visitor {
+            clock: Arc::clone(&self.parts.clock),
+            metrics: Arc::clone(&self.parts.metrics),
+            board: self.parts.board.clone(),
+            collector: Arc::clone(&self.collector),
+            answers,
+        };
+        let house = keep_house(
+            self.parts.series.clone(),
+            Arc::clone(&self.parts.clock),
+            Arc::clone(&self.parts.metrics),
+        );
+        let outlets = Outlets { visitor, jobs };
+        let main = async {
+            loop {
+                self.start_due(&outlets);
+                match self.wait(&mut answered).await {
+                    Event::Timer => {}
+                    Event::Answer(answer) => self.hear(answer),
+                    Event::Order(order) => self.obey(order).await,
+                }
+            }
+        };
+        tokio::select! {
+            () = stop => {}
+            () = main => {}
+            () = evaluator.run(waiting) => {}
+            () = house => {}
+        }
+    }
+
+    async fn wait(&mut self, answered: &mut mpsc::Receiver<Answer>) -> Event {
+        let now = self.parts.clock.now().as_millis();
+        let ahead = self.rounds.next_due().saturating_sub(now).max(1);
+        let wait = Duration::from_millis(u64::try_from(ahead).unwrap_or(1)).min(IDLE);
+        tokio::select! {
+            biased;
+            Some(answer) = answered.recv() => Event::Answer(answer),
+            Some(order) = self.orders.recv() => Event::Order(order),
+            () = tokio::time::sleep(wait) => Event::Timer,
+        }
+    }
+
+    fn start_due(&mut self, outlets: &Outlets) {
+        let now = self.parts.clock.now();
+        let ended = self.watches.extract_if(.., |watch| watch.until <= now).count();
+        if 0 < ended {
+            self.parts.series.configure(self.retention());
+        }
+        // Set back, the clock would leave the rounds waiting for a time that was.
+        if 0 < ended || now.as_millis() < self.latest.saturating_sub(STEP_BACK_MAX) {
+            self.begin_rounds(now.as_millis());
+        }
+        self.latest = now.as_millis();
+        for due in self.rounds.take_due(now.as_millis()) {
+            match due {
+                Due::Scrape { table, target, at } => self.start(table, target, at, outlets),
+                Due::Evaluate { rules, at } => self.ask(&rules, at, outlets),
+            }
+        }
+        let missed = self.rounds.missed();
+        self.parts.metrics.rule_evaluations_missed.inc_by(missed.saturating_sub(self.missed));
+        self.missed = missed;
+    }
+
+    fn start(&self, table: usize, target: usize, at: Millis, outlets: &Outlets) {
+        let Some(slot) = self.plan.slot(table, target) else { return };
+        if slot.state.is_busy.swap(true, Ordering::AcqRel) {
+            // The scrape before is still being parsed; it counts late, this one not at all.
+            self.parts.metrics.rule_evaluations_missed.inc();
+            return;
+        }
+        let visit = outlets.visitor.clone().visit(Arc::clone(slot), at, self.generation);
+        self.parts.supervisor.spawn(Kind::Errand, visit);
+    }
+
+    fn ask(&self, rules: &[usize], at: Millis, outlets: &Outlets) {
+        let rules: Vec<Arc<Rule>> = rules.iter().filter_map(|index| self.rule(*index)).collect();
+        let count = u64::try_from(rules.len()).unwrap_or(0);
+        if count == 0 {
+            return;
+        }
+        let job = Job { rules, at, complete: self.parts.clock.elapsed() };
+        if outlets.jobs.try_send(job).is_err() {
+            self.parts.metrics.rule_evaluations_missed.inc_by(count);
+            tracing::warn!(rules = count, "evaluations are late; a round was skipped");
+        }
+    }
+
+    fn hear(&mut self, answer: Answer) {
+        let Some((table, target)) = self.plan.place(answer.id) else { return };
+        let readers = if answer.generation == self.generation {
+            answer.readers
+        } else {
+            let slot = self.plan.slot(table, target);
+            let series = slot.map(|slot| slot.state.series.lock());
+            series
+                .and_then(|series| series.as_ref().map(series::Target::readers))
+                .unwrap_or_default()
+        };
+        let now = self.parts.clock.now().as_millis();
+        self.rounds.answered(table, target, now, answer.at, &readers);
+    }
+
+    async fn obey(&mut self, order: Order) {
+        let done = match order {
+            Order::Configure(config, done) => {
+                self.parts.config = config;
+                self.parts.series.configure(self.retention());
+                self.replace_plan().await;
+                done
+            }
+            Order::Watch(watch, done) => {
+                if WATCHES_MAX <= self.watches.len() {
+                    self.watches.remove(0);
+                }
+                self.watches.push(watch);
+                self.parts.series.configure(self.retention());
+                self.begin_rounds(self.parts.clock.now().as_millis());
+                done
+            }
+        };
+        if done.send(()).is_err() {
+            tracing::debug!("nobody waits for the order any more");
+        }
+    }
+
+    async fn replace_plan(&mut self) {
+        let old = Arc::clone(&self.plan);
+        let config = Arc::clone(&self.parts.config);
+        let (series, common) = (self.parts.series.clone(), self.common.clone());
+        let now = self.parts.clock.now().as_millis();
+        let build = move || old.replace(&config, &series, &common, now);
+        match tokio::task::spawn_blocking(build).await {
+            Ok(plan) => self.adopt(plan),
+            Err(error) => {
+                tracing::error!(%error, "the new targets could not be prepared; the old ones stay");
+                self.begin_rounds(now);
+            }
+        }
+    }
+
+    /// Makes a plan the current one.
+    fn adopt(&mut self, plan: Plan) {
+        let refused = plan.refused.iter().map(|(slot, why)| (slot, Some(why)));
+        let lines: Vec<_> = plan.slots().map(|slot| (slot, None)).chain(refused).collect();
+        let board = &self.parts.board;
+        board.retain(|status| lines.iter().any(|(slot, _)| is_line_of(slot, status)));
+        let known = board.all();
+        for (slot, why) in lines {
+            match why {
+                Some(why) => {
+                    let (health, last_error) = ("down", Some(why.clone()));
+                    board.put(crate::targets::TargetStatus { health, last_error, ..unknown(slot) });
+                }
+                None if known.iter().any(|status| is_line_of(slot, status)) => {}
+                None => board.put(unknown(slot)),
+            }
+        }
+        self.plan = Arc::new(plan);
+        self.begin_rounds(self.parts.clock.now().as_millis());
+    }
+
+    fn begin_rounds(&mut self, now: Millis) {
+        let at_most = self.watches.iter().map(|watch| watch.interval).min();
+        let default = self.parts.config.daemon.interval;
+        let configured = self.parts.config.rules.iter().map(|rule| rule.spec.interval);
+        let watched = self.watches.iter().map(|watch| Some(watch.interval));
+        let rules =
+            configured.chain(watched).map(|interval| millis(interval.unwrap_or(default))).collect();
+        self.rounds = Rounds::new(self.plan.round_tables(at_most), rules, now);
+        self.missed = 0;
+        self.generation += 1;
+    }
+
+    fn rule(&self, index: usize) -> Option<Arc<Rule>> {
+        let configured = &self.parts.config.rules;
+        let watched = || self.watches.get(index.checked_sub(configured.len())?);
+        configured.get(index).or_else(|| Some(&watched()?.rule)).map(Arc::clone)
+    }
+
+    fn retention(&self) -> Retention {
+        let mut retention = retention_of(&self.parts.config);
+        let first = self.parts.config.rules.len();
+        let watched = self.watches.iter().map(|watch| &watch.rule);
+        retention
+            .reads
+            .extend(reads(watched.enumerate().map(|(index, rule)| (first + index, rule))));
+        retention
+    }
+}
+
+fn is_line_of(slot: &plan::Slot, status: &crate::targets::TargetStatus) -> bool {
+    slot.key.table == status.table && slot.key.url == status.url && slot.key.labels == status.labels
+}
+
+fn reads<'a>(rules: impl Iterator<Item = (usize, &'a Arc<Rule>)>) -> Vec<Read> {
+    let mut reads = Vec::new();
+    for (reader, rule) in rules {
+        let evidence = rule.evidence.iter().flat_map(|(bad, total)| [bad, total]);
+        for expr in std::iter::once(&rule.value).chain(evidence) {
+            reads.extend(expr.selectors().into_iter().map(|selector| Read {
+                reader,
+                matchers: selector.matchers,
+                reach: selector.reach,
+            }));
+        }
+    }
+    reads
+}
+
+/// Drops what nobody needs any more and sets the gauges, now and then, off the hot path.
+async fn keep_house(series: series::Store, clock: Arc<Clock>, metrics: Arc<Metrics>) {
+    loop {
+        tokio::time::sleep(HOUSE).await;
+        let (series, now) = (series.clone(), clock.now().as_millis());
+        let work = tokio::task::spawn_blocking(move || {
+            series.expire(now);
+            series.stats()
+        });
+        match work.await {
+            Ok(stats) => {
+                let set = |kind: &str, count: usize| {
+                    let count = i64::try_from(count).unwrap_or(i64::MAX);
+                    metrics.series.with_label_values(&[kind]).set(count);
+                };
+                set("read", stats.read);
+                set("unread", stats.unread);
+            }
+            Err(error) => tracing::error!(%error, "dropping old samples failed"),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The plan and the loop, without a network.
