@@ -1,0 +1,626 @@
+//! The notifier against a fake Slack, a real mail server and a webhook receiver, over sockets.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use serde_json::Value;
+use support::delivery::{
+    acked, at, configuration, email_table, hostile, incident, message, page, resolved, slack_table,
+};
+use support::mail::{MailServer, REFUSED_DOMAIN};
+use support::slack::{Fault, Slack};
+use support::{DEADLINE, spawn};
+use tokio::sync::{mpsc, oneshot, watch};
+use watchbell::links::Links;
+use watchbell::notify::{Limits, Notifier};
+use watchbell::supervise::Supervisor;
+use watchbell::telemetry::Metrics;
+use watchbell_config::value::{Config, MailTls, SecretOr, SecretRef, Webhook};
+use watchbell_paging::engine::Input;
+use watchbell_paging::id::{DeliveryId, IncidentId, PersonId};
+use watchbell_paging::outbox::{Address, Anchor, Delivery, Outcome, Purpose, Reason};
+use watchbell_paging::view::IncidentView;
+
+/// A running notifier and what it reports.
+struct Bench {
+    notifier: Notifier,
+    metrics: Arc<Metrics>,
+    deliveries: mpsc::UnboundedSender<Delivery>,
+    inputs: mpsc::Receiver<Input>,
+    stop: Option<oneshot::Sender<()>>,
+    running: tokio::task::JoinHandle<()>,
+}
+
+impl Bench {
+    fn start(config: &Config, limits: Limits) -> Self {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let notifier =
+            Notifier::new(config, links(), Arc::clone(&metrics)).unwrap().with_limits(limits);
+        let (deliveries, taken) = mpsc::unbounded_channel();
+        let (told, inputs) = mpsc::channel(4);
+        let (stop, stopped) = oneshot::channel();
+        let (supervisor, _ended) = Supervisor::new();
+        let running = spawn(notifier.clone().run(taken, told, supervisor, async {
+            drop(stopped.await);
+        }));
+        Self { notifier, metrics, deliveries, inputs, stop: Some(stop), running }
+    }
+
+    fn send(&self, delivery: Delivery) {
+        self.deliveries.send(delivery).unwrap();
+    }
+
+    async fn next(&mut self) -> (DeliveryId, Outcome) {
+        let input = tokio::time::timeout(DEADLINE, self.inputs.recv()).await;
+        match input.expect("an outcome in time") {
+            Some(Input::Delivered(id, outcome)) => (id, outcome),
+            other => panic!("not an outcome: {other:?}"),
+        }
+    }
+
+    async fn outcome(&mut self, delivery: Delivery) -> Outcome {
+        let id = delivery.id;
+        self.send(delivery);
+        let (told, outcome) = self.next().await;
+        assert_eq!(told, id);
+        outcome
+    }
+}
+
+fn links() -> Links {
+    Links::new([7; 32], "https://ops.example.org")
+}
+
+fn brief() -> Limits {
+    Limits { chat: Duration::from_millis(300), mail: Duration::from_millis(300) }
+}
+
+async fn slack_bench(limits: Limits) -> (Slack, Bench) {
+    let slack = Slack::start().await;
+    let mut config = configuration();
+    config.slack = Some(slack_table(&slack.api_url()));
+    let bench = Bench::start(&config, limits);
+    (slack, bench)
+}
+
+fn ana() -> Address {
+    Address::Slack("U01".to_owned())
+}
+
+fn anchor_of(outcome: Outcome) -> Anchor {
+    match outcome {
+        Outcome::Accepted { anchor: Some(anchor) } => anchor,
+        other => panic!("not accepted with an anchor: {other:?}"),
+    }
+}
+
+fn why_of(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Failed { why } => why,
+        other => panic!("not failed: {other:?}"),
+    }
+}
+
+fn retry_of(outcome: Outcome) -> (Option<Duration>, String) {
+    match outcome {
+        Outcome::Retry { after, why } => (after, why),
+        other => panic!("not to be tried again: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_page_an_edit_and_a_thread_line_reach_slack_with_two_methods() {
+    let (slack, mut bench) = slack_bench(Limits::default()).await;
+    let anchor = anchor_of(bench.outcome(page(1, ana(), incident())).await);
+    let Anchor::Slack { channel, ts } = &anchor else { panic!("{anchor:?}") };
+    assert_eq!(channel, "DU01");
+
+    let edit = Delivery {
+        purpose: Purpose::Edit,
+        anchor: Some(anchor.clone()),
+        message: message(Reason::Acked, "Ana acknowledged it", acked()),
+        ..page(2, ana(), acked())
+    };
+    assert_eq!(anchor_of(bench.outcome(edit).await), anchor);
+    let line = Delivery {
+        purpose: Purpose::Thread { person: Some(PersonId::from("ben")) },
+        anchor: Some(anchor.clone()),
+        message: message(Reason::Escalated { step: 1 }, "nobody has answered for 2m", incident()),
+        ..page(3, ana(), incident())
+    };
+    assert_eq!(anchor_of(bench.outcome(line).await), anchor);
+
+    let calls = slack.calls();
+    let methods: Vec<&str> = calls.iter().map(|call| call.method.as_str()).collect();
+    assert_eq!(methods, ["chat.postMessage", "chat.update", "chat.postMessage"]);
+    assert!(calls.iter().all(|call| call.bearer.as_deref() == Some("xoxb-secret")));
+    assert_eq!(calls[0].body["channel"], "U01");
+    assert_eq!(calls[1].body["channel"], channel.as_str());
+    assert_eq!(calls[1].body["ts"], ts.as_str());
+    assert!(calls[1].body["text"].as_str().unwrap().contains("acknowledged by Ana"));
+    assert_eq!(calls[2].body["thread_ts"], ts.as_str());
+    assert!(calls[2].body["text"].as_str().unwrap().starts_with("<@U02> "));
+    let text = bench.metrics.render();
+    assert!(
+        text.contains("watchbell_deliveries_total{channel=\"slack\",outcome=\"accepted\"} 3"),
+        "{text}"
+    );
+    assert!(text.contains("watchbell_delivery_seconds_count{channel=\"slack\"} 3"), "{text}");
+}
+
+#[tokio::test]
+async fn a_channel_is_passed_as_it_is_written() {
+    let (slack, mut bench) = slack_bench(Limits::default()).await;
+    let post = Delivery {
+        purpose: Purpose::Post,
+        ..page(1, Address::Slack("#prod-ops".to_owned()), incident())
+    };
+    anchor_of(bench.outcome(post).await);
+    assert_eq!(slack.calls()[0].body["channel"], "#prod-ops");
+}
+
+#[tokio::test]
+async fn slack_asking_to_slow_down_is_obeyed_per_channel() {
+    let (slack, mut bench) = slack_bench(Limits::default()).await;
+    slack.fail_next("chat.postMessage", Fault::RateLimited(7));
+    let (after, _) = retry_of(bench.outcome(page(1, ana(), incident())).await);
+    assert_eq!(after, Some(Duration::from_secs(7)));
+
+    let (after, why) = retry_of(bench.outcome(page(2, ana(), incident())).await);
+    assert!(after.is_some_and(|left| left <= Duration::from_secs(7)), "{after:?}");
+    assert!(why.contains("slack asked us to wait"), "{why}");
+    anchor_of(bench.outcome(page(3, Address::Slack("U02".to_owned()), incident())).await);
+    assert_eq!(slack.calls().len(), 2, "the first channel was left alone");
+}
+
+#[tokio::test]
+async fn what_may_pass_is_to_be_tried_again_and_what_may_not_has_failed() {
+    let (slack, mut bench) = slack_bench(Limits::default()).await;
+    let mut id = 0;
+    for fault in [
+        Fault::Status(500),
+        Fault::Status(503),
+        Fault::Refused("internal_error"),
+        Fault::Odd("<html>a proxy says hello</html>"),
+        Fault::Odd("{}"),
+    ] {
+        id += 1;
+        slack.fail_next("*", fault.clone());
+        let (after, why) = retry_of(bench.outcome(page(id, ana(), incident())).await);
+        assert_eq!(after, None, "{fault:?}");
+        assert!(!why.is_empty());
+    }
+    for (error, advice) in [
+        ("channel_not_found", "invite the bot"),
+        ("not_in_channel", "invite it"),
+        ("invalid_auth", "slack.token"),
+        ("missing_scope", "chat:write"),
+        ("is_archived", "another channel"),
+        ("something_new", "Slack's reference"),
+    ] {
+        id += 1;
+        slack.fail_next("*", Fault::Refused(error));
+        let why = why_of(bench.outcome(page(id, ana(), incident())).await);
+        assert!(why.contains(advice) && why.contains(error), "{error}: {why}");
+        assert!(!why.contains("xoxb"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn an_odd_answer_that_says_ok_is_a_delivered_page() {
+    let (slack, mut bench) = slack_bench(Limits::default()).await;
+    slack.fail_next("*", Fault::Odd(r#"{"ok":true,"message":"?","warning":7}"#));
+    let outcome = bench.outcome(page(1, ana(), incident())).await;
+    assert_eq!(outcome, Outcome::Accepted { anchor: None });
+}
+
+#[tokio::test]
+async fn a_form_that_slack_refuses_is_sent_again_as_plain_text_at_once() {
+    let (slack, mut bench) = slack_bench(Limits::default()).await;
+    slack.fail_next("chat.postMessage", Fault::Refused("invalid_blocks"));
+    anchor_of(bench.outcome(page(1, ana(), incident())).await);
+    let calls = slack.calls();
+    assert!(calls[0].body.get("blocks").is_some());
+    assert!(calls[1].body.get("blocks").is_none());
+    assert_eq!(calls[0].body["text"], calls[1].body["text"]);
+}
+
+#[tokio::test]
+async fn a_hanging_slack_is_left_within_the_limit_and_holds_up_nobody_else() {
+    let (slack, mut bench) = slack_bench(brief()).await;
+    slack.fail_next("chat.postMessage", Fault::Hang);
+    bench.send(page(1, ana(), incident()));
+    slack.wait_for_count("chat.postMessage", 1).await;
+    bench.send(page(2, Address::Slack("U02".to_owned()), incident()));
+    let (first, outcome) = bench.next().await;
+    assert_eq!(first, DeliveryId(2));
+    anchor_of(outcome);
+    let (second, outcome) = bench.next().await;
+    assert_eq!(second, DeliveryId(1));
+    let (after, why) = retry_of(outcome);
+    assert_eq!((after, why.as_str()), (None, "slack gave no answer within 300ms"));
+}
+
+#[tokio::test]
+async fn a_slack_out_of_reach_is_tried_again_later() {
+    let mut config = configuration();
+    config.slack = Some(slack_table("http://127.0.0.1:1/api"));
+    let mut bench = Bench::start(&config, Limits::default());
+    let (_, why) = retry_of(bench.outcome(page(1, ana(), incident())).await);
+    assert!(why.contains("out of reach") && why.contains("refused"), "{why}");
+}
+
+#[tokio::test]
+async fn a_page_goes_ahead_of_a_hanging_edit_and_an_edit_waits_for_its_message() {
+    let (slack, mut bench) = slack_bench(Limits::default()).await;
+    let anchor = anchor_of(bench.outcome(page(1, ana(), incident())).await);
+    let edit = |id: u64, incident: IncidentView| Delivery {
+        purpose: Purpose::Edit,
+        anchor: Some(anchor.clone()),
+        ..page(id, ana(), incident)
+    };
+    slack.fail_next("chat.update", Fault::Hang);
+    bench.send(edit(2, incident()));
+    slack.wait_for_count("chat.update", 1).await;
+    // Both wait for the edit that hangs; the older of them has nothing left to show.
+    bench.send(edit(3, acked()));
+    bench.send(edit(4, resolved()));
+    let (superseded, outcome) = bench.next().await;
+    assert_eq!(superseded, DeliveryId(3));
+    assert_eq!(anchor_of(outcome), anchor);
+    let outcome = bench.outcome(page(5, ana(), incident())).await;
+    anchor_of(outcome);
+    assert_eq!(slack.calls().iter().filter(|call| call.method == "chat.update").count(), 1);
+}
+
+#[tokio::test]
+async fn a_repeat_keeps_its_identity_and_says_that_it_may_be_one() {
+    let (slack, mut bench) = slack_bench(Limits::default()).await;
+    anchor_of(bench.outcome(page(9, ana(), incident())).await);
+    let repeat = Delivery { may_be_repeat: true, attempt: 2, ..page(9, ana(), incident()) };
+    anchor_of(bench.outcome(repeat).await);
+    let calls = slack.calls();
+    assert_eq!(calls[0].body["metadata"], calls[1].body["metadata"]);
+    assert_eq!(calls[0].body["metadata"]["event_type"], "watchbell_delivery");
+    assert_eq!(calls[0].body["metadata"]["event_payload"]["delivery"], "9");
+    assert_eq!(calls[0].body["metadata"]["event_payload"]["incident"], "42");
+    assert!(!calls[0].body["text"].as_str().unwrap().contains("may be a repeat"));
+    assert!(calls[1].body["text"].as_str().unwrap().contains("may be a repeat"));
+}
+
+#[tokio::test]
+async fn hostile_labels_call_nobody_in_slack() {
+    let (slack, mut bench) = slack_bench(Limits::default()).await;
+    anchor_of(bench.outcome(page(1, ana(), hostile())).await);
+    let body = slack.calls()[0].body.to_string();
+    for trap in ["<!", "<script", "<https://evil", "@here", "\\u202e", "\u{202e}", "\\u001b"] {
+        assert!(!body.contains(trap), "{trap} in {body}");
+    }
+    assert!(body.contains("&lt;!channel&gt;"), "{body}");
+    assert!(!body.contains("javascript:"), "{body}");
+}
+
+#[tokio::test]
+async fn stopping_reports_what_waits_and_ends_in_time() {
+    let (slack, mut bench) = slack_bench(brief()).await;
+    slack.fail_always("*", Fault::Hang);
+    bench.send(page(1, ana(), incident()));
+    slack.wait_for_count("chat.postMessage", 1).await;
+    bench.send(page(2, ana(), incident()));
+    // The second has been taken in once an answer to a third has come.
+    let nowhere = bench.outcome(page(3, Address::Email("ana@example.org".to_owned()), incident()));
+    assert!(why_of(nowhere.await).contains("[email]"));
+    bench.stop.take().unwrap().send(()).unwrap();
+    let mut told = [bench.next().await, bench.next().await];
+    told.sort_by_key(|(id, _)| *id);
+    assert!(retry_of(told[0].1.clone()).1.contains("no answer"), "{told:?}");
+    assert!(retry_of(told[1].1.clone()).1.contains("stopped before"), "{told:?}");
+    tokio::time::timeout(DEADLINE, bench.running).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_full_engine_holds_up_no_delivery_and_loses_no_outcome() {
+    let (slack, mut bench) = slack_bench(Limits::default()).await;
+    let count = 30;
+    for id in 1..=count {
+        bench.send(page(id, Address::Slack(format!("U{id:03}")), incident()));
+    }
+    slack.wait_for_count("chat.postMessage", 30).await;
+    let mut told = Vec::new();
+    for _ in 1..=count {
+        told.push(bench.next().await.0.0);
+    }
+    told.sort_unstable();
+    assert_eq!(told, (1..=count).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_reload_takes_effect_and_a_bad_one_changes_nothing() {
+    let (slack, mut bench) = slack_bench(Limits::default()).await;
+    let mut config = configuration();
+    config.slack = Some(slack_table(&slack.api_url()));
+    config.slack.as_mut().unwrap().token = SecretRef::File("/nonexistent/token".into());
+    let error = bench.notifier.reconfigure(&config, links()).unwrap_err().to_string();
+    assert!(error.contains("[slack] token") && error.contains("/nonexistent/token"), "{error}");
+    anchor_of(bench.outcome(page(1, ana(), incident())).await);
+
+    config.slack.as_mut().unwrap().token = SecretRef::Literal("xoxb-second".to_owned());
+    bench.notifier.reconfigure(&config, links()).unwrap();
+    anchor_of(bench.outcome(page(2, ana(), incident())).await);
+    let calls = slack.calls();
+    assert_eq!(calls[0].bearer.as_deref(), Some("xoxb-secret"));
+    assert_eq!(calls[1].bearer.as_deref(), Some("xoxb-second"));
+}
+
+#[tokio::test]
+async fn probing_asks_slack_and_the_mail_server_and_pages_nobody() {
+    let slack = Slack::start().await;
+    let mut config = configuration();
+    config.slack = Some(slack_table(&slack.api_url()));
+    config.email = Some(email_table(1));
+    let bench = Bench::start(&config, Limits::default());
+    slack.fail_next("auth.test", Fault::Refused("invalid_auth"));
+    let found: BTreeMap<_, _> = bench.notifier.probe().await.into_iter().collect();
+    assert!(found["slack"].as_ref().unwrap_err().contains("slack.token"));
+    assert!(found["email"].is_err());
+    assert_eq!(slack.calls().len(), 1);
+    assert_eq!(bench.notifier.probe().await[0], ("slack".to_owned(), Ok(())));
+}
+
+fn mail_config(server: &MailServer) -> Config {
+    let mut config = configuration();
+    config.email = Some(email_table(server.address.port()));
+    config
+}
+
+fn ana_mail() -> Address {
+    Address::Email("ana@example.org".to_owned())
+}
+
+#[tokio::test]
+async fn mails_of_an_incident_form_one_thread_with_one_subject() {
+    let Some(server) = MailServer::start().await else { return };
+    let mut bench = Bench::start(&mail_config(&server), Limits::default());
+    let anchor = anchor_of(bench.outcome(page(7, ana_mail(), incident())).await);
+    let expected = Anchor::Email { message_id: "<watchbell-7.42@example.org>".to_owned() };
+    assert_eq!(anchor, expected);
+    let follow = Delivery {
+        purpose: Purpose::Thread { person: None },
+        anchor: Some(anchor.clone()),
+        message: message(Reason::Resolved, "it was back at 0.04%", resolved()),
+        ..page(8, ana_mail(), resolved())
+    };
+    assert_eq!(anchor_of(bench.outcome(follow).await), anchor);
+
+    let mut mails = server.wait_for(|mails| mails.len() == 2, DEADLINE).await;
+    mails.sort_by_key(|mail| mail.header("message-id").to_owned());
+    let [first, second] = &mails[..] else { panic!("{mails:?}") };
+    assert_eq!(first.header("message-id"), "<watchbell-7.42@example.org>");
+    assert_eq!(first.header("in-reply-to"), "");
+    assert_eq!(second.header("message-id"), "<watchbell-8.42@example.org>");
+    assert_eq!(second.header("in-reply-to"), "<watchbell-7.42@example.org>");
+    assert_eq!(second.header("references"), "<watchbell-7.42@example.org>");
+    assert_eq!(first.header("subject"), second.header("subject"));
+    assert_eq!(first.header("subject"), "[Watchbell] error_rate api (#42)");
+    for mail in &mails {
+        assert_eq!(mail.header("auto-submitted"), "auto-generated");
+        assert_eq!(mail.header("to"), "ana@example.org");
+        assert_eq!(mail.header("from"), "Watchbell <watchbell@example.org>");
+    }
+    assert!(first.text.starts_with("CRITICAL: api: 1.23% of requests fail. Acknowledge"));
+    assert!(second.text.starts_with("RESOLVED (was critical): "), "{}", second.text);
+    assert!(!second.text.contains("/ack/"), "nothing to acknowledge any more");
+}
+
+#[tokio::test]
+async fn the_link_in_a_mail_lets_its_reader_acknowledge_for_a_week() {
+    let Some(server) = MailServer::start().await else { return };
+    let mut bench = Bench::start(&mail_config(&server), Limits::default());
+    anchor_of(bench.outcome(page(7, ana_mail(), incident())).await);
+    let mails = server.wait_for(|mails| mails.len() == 1, DEADLINE).await;
+    for body in [&mails[0].text, &mails[0].html] {
+        let (_, rest) = body.split_once("https://ops.example.org/ack/").expect("a link");
+        let token: String = rest
+            .chars()
+            .take_while(|one| one.is_ascii_alphanumeric() || "-_.".contains(*one))
+            .collect();
+        let now = watchbell::clock::Clock::start().now();
+        let token = links().read(&token, now).expect("a good token");
+        assert_eq!(token.incident, IncidentId(42));
+        assert_eq!(token.who, "ana");
+        let life = token.until.since(now);
+        assert!((Duration::from_secs(604_000)..Duration::from_secs(604_801)).contains(&life));
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_mail_has_the_same_message_id() {
+    let Some(server) = MailServer::start().await else { return };
+    let mut bench = Bench::start(&mail_config(&server), Limits::default());
+    let first = bench.outcome(page(7, ana_mail(), incident())).await;
+    let repeat = Delivery { may_be_repeat: true, ..page(7, ana_mail(), incident()) };
+    assert_eq!(bench.outcome(repeat).await, first);
+    let mails = server.wait_for(|mails| mails.len() == 2, DEADLINE).await;
+    assert_eq!(mails[0].header("message-id"), mails[1].header("message-id"));
+    assert!(mails.iter().any(|mail| mail.text.contains("may be a repeat")));
+}
+
+#[tokio::test]
+async fn hostile_labels_add_no_header_and_no_markup_to_a_mail() {
+    let Some(server) = MailServer::start().await else { return };
+    let mut bench = Bench::start(&mail_config(&server), Limits::default());
+    anchor_of(bench.outcome(page(7, ana_mail(), hostile())).await);
+    let mails = server.wait_for(|mails| mails.len() == 1, DEADLINE).await;
+    let mail = &mails[0];
+    assert_eq!(mail.header("bcc"), "");
+    assert!(mail.html.contains("&lt;script&gt;"), "{}", mail.html);
+    assert!(!mail.html.contains("<script"), "{}", mail.html);
+    for body in [&mail.text, &mail.html] {
+        assert!(!body.contains('\u{202e}') && !body.contains('\u{1b}') && !body.contains('\0'));
+        assert!(!body.contains("href=\"javascript:"));
+    }
+}
+
+#[tokio::test]
+async fn a_mail_server_that_refuses_or_is_away_says_which() {
+    let Some(server) = MailServer::start().await else { return };
+    let mut bench = Bench::start(&mail_config(&server), Limits::default());
+    let refused = Address::Email(format!("ana@{REFUSED_DOMAIN}"));
+    let why = why_of(bench.outcome(page(1, refused, incident())).await);
+    assert!(why.contains("550"), "{why}");
+    let nonsense = Address::Email("not an address\r\nBcc: x@y".to_owned());
+    let why = why_of(bench.outcome(page(2, nonsense, incident())).await);
+    assert!(why.contains("is no mail address"), "{why}");
+
+    let mut config = mail_config(&server);
+    config.email.as_mut().unwrap().tls = MailTls::Required;
+    bench.notifier.reconfigure(&config, links()).unwrap();
+    retry_of(bench.outcome(page(3, ana_mail(), incident())).await);
+    config.email = Some(email_table(1));
+    bench.notifier.reconfigure(&config, links()).unwrap();
+    retry_of(bench.outcome(page(4, ana_mail(), incident())).await);
+    assert!(server.mails().is_empty(), "without TLS nothing is sent where it is required");
+}
+
+#[tokio::test]
+async fn a_silent_mail_server_is_left_within_the_limit() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = configuration();
+    config.email = Some(email_table(silent.local_addr().unwrap().port()));
+    let mut bench = Bench::start(&config, brief());
+    let (_, why) = retry_of(bench.outcome(page(1, ana_mail(), incident())).await);
+    assert_eq!(why, "the mail server gave no answer within 300ms");
+}
+
+/// What a webhook's receiver got.
+#[derive(Clone, Debug)]
+struct Hook {
+    headers: HeaderMap,
+    body: String,
+}
+
+#[derive(Clone)]
+struct Receiver {
+    hooks: watch::Sender<Vec<Hook>>,
+    answer: (StatusCode, &'static str),
+}
+
+async fn receive(
+    State(receiver): State<Receiver>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, [(&'static str, &'static str); 1], &'static str) {
+    let body = String::from_utf8_lossy(&body).into_owned();
+    receiver.hooks.send_modify(|hooks| hooks.push(Hook { headers, body }));
+    let (status, words) = receiver.answer;
+    (status, [("retry-after", "3")], words)
+}
+
+async fn receiver(status: u16, words: &'static str) -> (SocketAddr, watch::Receiver<Vec<Hook>>) {
+    let (hooks, seen) = watch::channel(Vec::new());
+    let state = Receiver { hooks, answer: (StatusCode::from_u16(status).unwrap(), words) };
+    let router = axum::Router::new().route("/hook", post(receive)).with_state(state);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (address, seen)
+}
+
+fn hook_table(address: SocketAddr) -> Webhook {
+    Webhook {
+        url: SecretOr::Secret(SecretRef::Literal(format!("http://{address}/hook"))),
+        body: None,
+        headers: BTreeMap::from([("X-Team".to_owned(), SecretOr::Plain("ops".to_owned()))]),
+        secrets: BTreeMap::new(),
+        bearer: Some(SecretRef::Literal("hook-token".to_owned())),
+    }
+}
+
+fn hook_config(address: SocketAddr) -> Config {
+    let mut config = configuration();
+    config.webhooks.insert("pager".to_owned(), hook_table(address));
+    config
+}
+
+fn pager() -> Address {
+    Address::Webhook("pager".to_owned())
+}
+
+#[tokio::test]
+async fn a_webhook_gets_alertmanagers_body_and_a_key_that_a_repeat_keeps() {
+    let (address, seen) = receiver(200, "").await;
+    let mut bench = Bench::start(&hook_config(address), Limits::default());
+    let accepted = Outcome::Accepted { anchor: None };
+    assert_eq!(bench.outcome(page(5, pager(), incident())).await, accepted);
+    let repeat = Delivery { may_be_repeat: true, ..page(5, pager(), incident()) };
+    assert_eq!(bench.outcome(repeat).await, accepted);
+    assert_eq!(bench.outcome(page(6, pager(), resolved())).await, accepted);
+
+    let hooks = seen.borrow().clone();
+    let header = |index: usize, name: &str| hooks[index].headers[name].to_str().unwrap().to_owned();
+    assert_eq!(header(0, "idempotency-key"), "watchbell-5");
+    assert_eq!(header(1, "idempotency-key"), "watchbell-5");
+    assert_eq!(header(2, "idempotency-key"), "watchbell-6");
+    assert_eq!(header(0, "authorization"), "Bearer hook-token");
+    assert_eq!(header(0, "x-team"), "ops");
+    assert_eq!(header(0, "content-type"), "application/json");
+    let body: Value = serde_json::from_str(&hooks[0].body).unwrap();
+    assert_eq!(body["version"], "4");
+    assert_eq!(body["status"], "firing");
+    assert_eq!(body["receiver"], "pager");
+    assert_eq!(body["alerts"][0]["labels"]["severity"], "critical");
+    assert_eq!(body["alerts"][0]["startsAt"], at(60).to_rfc3339());
+    let body: Value = serde_json::from_str(&hooks[2].body).unwrap();
+    assert_eq!(body["status"], "resolved");
+    assert_eq!(body["alerts"][0]["status"], "resolved");
+    assert_eq!(body["alerts"][0]["endsAt"], at(600).to_rfc3339());
+}
+
+#[tokio::test]
+async fn a_template_of_the_user_makes_the_body_and_hostile_text_stays_inside_its_quotes() {
+    let (address, seen) = receiver(202, "").await;
+    let mut config = hook_config(address);
+    let table = config.webhooks.get_mut("pager").unwrap();
+    table.secrets.insert("key".to_owned(), SecretRef::Literal("k\"1".to_owned()));
+    table.body = Some(
+        r#"{"routing_key":"{{ secret.key }}","summary":"{{ incident.title }}",
+            "severity":"{{ incident.severity }}","labels":{{ incident.alerts[0].labels | json }},
+            "value":{{ incident.alerts[0].value }},"missing":"{{ incident.nothing }}"}"#
+            .to_owned(),
+    );
+    let mut bench = Bench::start(&config, Limits::default());
+    bench.outcome(page(5, pager(), hostile())).await;
+    let hooks = seen.borrow().clone();
+    let body: Value = serde_json::from_str(&hooks[0].body).expect("whole JSON");
+    assert_eq!(body["routing_key"], "k\"1");
+    assert_eq!(body["summary"], hostile().title.as_str());
+    assert_eq!(body["severity"], "critical");
+    assert_eq!(body["labels"]["alertname"], "trap");
+    assert_eq!(body["value"], 0.0123);
+    assert_eq!(body["missing"], "");
+}
+
+#[tokio::test]
+async fn a_webhooks_answer_decides_and_is_quoted() {
+    let (address, _seen) = receiver(503, "later").await;
+    let mut bench = Bench::start(&hook_config(address), Limits::default());
+    let (after, why) = retry_of(bench.outcome(page(1, pager(), incident())).await);
+    assert_eq!(after, Some(Duration::from_secs(3)));
+    assert!(why.contains("webhook pager answered 503") && why.ends_with(": later"), "{why}");
+
+    let (address, _seen) = receiver(400, "routing_key is wrong").await;
+    bench.notifier.reconfigure(&hook_config(address), links()).unwrap();
+    let why = why_of(bench.outcome(page(2, pager(), incident())).await);
+    assert!(why.ends_with("400 Bad Request: routing_key is wrong"), "{why}");
+    let unknown = Address::Webhook("gone".to_owned());
+    let why = why_of(bench.outcome(page(3, unknown, incident())).await);
+    assert!(why.contains("[webhook.gone]"), "{why}");
+}

@@ -1,0 +1,45 @@
+//! What the tests of the whole program share: real and fake peers, and samples of what is sent.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+
+pub mod delivery;
+pub mod mail;
+pub mod service;
+pub mod slack;
+
+use std::future::Future;
+use std::time::Duration;
+
+/// How long a test waits for what must happen.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+/// How often a condition outside the process is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Starts a task that ends with the test.
+#[allow(clippy::disallowed_methods, reason = "a test has no supervisor")]
+pub fn spawn<F>(task: F) -> tokio::task::JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    tokio::spawn(task)
+}
+
+/// Waits for `look` to find something, and fails with `what` after the deadline.
+pub async fn eventually<T>(
+    what: &str,
+    deadline: Duration,
+    mut look: impl FnMut() -> Option<T>,
+) -> T {
+    let looking = async {
+        let mut ticks = tokio::time::interval(LOOK);
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            ticks.tick().await;
+        }
+    };
+    let found = tokio::time::timeout(deadline, looking).await;
+    found.unwrap_or_else(|_| panic!("not within {deadline:?}: {what}"))
+}
