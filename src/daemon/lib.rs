@@ -12,11 +12,8 @@ pub mod control;
 pub mod live;
 pub mod links;
 pub mod store;
-<<<<<<< HEAD
-pub mod notify;
-pub mod http;
-=======
 pub mod samples;
 pub mod collect;
 pub mod scrape;
->>>>>>> collect
+pub mod notify;
+pub mod http;
