@@ -10,3 +10,4 @@ pub mod collector;
 pub mod audit;
 pub mod world;
 pub mod people;
+pub mod run;

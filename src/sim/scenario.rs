@@ -82,6 +82,11 @@ pub struct Action {
     pub target: Option<String>,
     pub down: Option<bool>,
     pub crash: Option<String>,
+    /// With `crash`: in the middle of the next turn that intends a delivery (`append`, `send` or
+    /// `answer`), not at once.
+    pub amid: Option<String>,
+    /// `full` or `free`.
+    pub disk: Option<String>,
     pub reload: Option<String>,
     pub clock: Option<String>,
 }
