@@ -76,9 +76,7 @@ struct Last {
 #[derive(Debug)]
 pub struct Audit {
     settings: Arc<Settings>,
-    seq: u64,
     deliveries: BTreeMap<DeliveryId, Known>,
-    newest: Option<DeliveryId>,
     answered: BTreeMap<IncidentId, Answered>,
     last: BTreeMap<IncidentId, Last>,
     dues: Dues,
@@ -92,9 +90,7 @@ impl Audit {
     pub fn new(settings: Arc<Settings>) -> Self {
         Self {
             settings,
-            seq: 0,
             deliveries: BTreeMap::new(),
-            newest: None,
             answered: BTreeMap::new(),
             last: BTreeMap::new(),
             dues: Dues::default(),
@@ -135,7 +131,6 @@ impl Audit {
                 break;
             }
         }
-        self.seq = journal.last().map_or(0, |record| record.seq);
     }
 
     /// A delivery is about to be attempted.
@@ -152,7 +147,6 @@ impl Audit {
                     settled: false,
                 };
                 self.deliveries.insert(delivery.id, known);
-                self.newest = self.newest.max(Some(delivery.id));
             }
             Some(known) => self.repeated(now, delivery, &known),
         }
@@ -196,9 +190,16 @@ impl Audit {
         }
     }
 
-    /// The process was killed.
-    pub fn crashed(&mut self, now: Timestamp) {
+    /// The process was killed; `whole` tells whether the journal holds all that it did. If not,
+    /// numbers are given again, and what is known by number is worth nothing.
+    pub fn crashed(&mut self, now: Timestamp, whole: bool) {
         self.dues.set_down(now, true);
+        if !whole {
+            self.deliveries.clear();
+            self.answered.clear();
+            self.last.clear();
+            self.dues.forget();
+        }
     }
 
     /// The journal was read back at a crash.
@@ -326,7 +327,8 @@ impl Audit {
             (None, _) => false,
         };
         if moved && !reopened && !old.answered {
-            let text = |at: Option<Timestamp>| at.map_or("none".to_owned(), Timestamp::to_rfc3339);
+            let text =
+                |at: Option<Timestamp>| at.map_or_else(|| "none".to_owned(), Timestamp::to_rfc3339);
             let found = format!(
                 "incident {}: from {} to {}",
                 incident.id,
@@ -391,11 +393,7 @@ fn is_page(delivery: &Delivery) -> bool {
 }
 
 /// Returns the first place where two values differ, with both.
-fn difference(
-    path: &str,
-    left: &serde_json::Value,
-    right: &serde_json::Value,
-) -> Option<String> {
+fn difference(path: &str, left: &serde_json::Value, right: &serde_json::Value) -> Option<String> {
     use serde_json::Value::{Array, Object};
     match (left, right) {
         (Object(left), Object(right)) => {
@@ -407,11 +405,11 @@ fn difference(
                 difference(&path, left.unwrap_or(&null), right.unwrap_or(&null))
             })
         }
-        (Array(left), Array(right)) if left.len() == right.len() => left
-            .iter()
-            .zip(right)
-            .enumerate()
-            .find_map(|(index, (left, right))| difference(&format!("{path}/{index}"), left, right)),
+        (Array(left), Array(right)) if left.len() == right.len() => {
+            left.iter().zip(right).enumerate().find_map(|(index, (left, right))| {
+                difference(&format!("{path}/{index}"), left, right)
+            })
+        }
         (left, right) if left == right => None,
         (left, right) => Some(format!("{path}: {left} in the engine, {right} from the journal")),
     }

@@ -170,7 +170,10 @@ impl Collector {
     fn rounds(&self, now: Timestamp) -> Timing {
         let mut by_job: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (index, target) in self.targets.iter().enumerate() {
-            by_job.entry(target.fake.labels.get("job").unwrap_or_default()).or_default().push(index);
+            by_job
+                .entry(target.fake.labels.get("job").unwrap_or_default())
+                .or_default()
+                .push(index);
         }
         let tables = by_job
             .iter()

@@ -11,3 +11,5 @@ pub mod audit;
 pub mod world;
 pub mod people;
 pub mod run;
+pub mod plan;
+pub mod seed;

@@ -3,7 +3,7 @@
 //! Everything that is due at an instant has happened when it is looked at. Opens no file but
 //! through `Files`; resolves no secret.
 
-mod script;
+pub(crate) mod script;
 mod setup;
 mod perform;
 mod judge;
@@ -90,8 +90,8 @@ pub fn run_file(path: &Path, text: &str, files: &dyn Files, options: &RunOptions
 }
 
 /// One case under way.
-struct Stage<'a> {
-    world: World,
+pub(crate) struct Stage<'a> {
+    pub(crate) world: World,
     start: Timestamp,
     path: &'a Path,
     files: &'a dyn Files,
@@ -135,9 +135,7 @@ fn run_case(
         let rules = config.rules.clone();
         world.collect(Collector::new(targets, rules, grid, interval, Pace::Steps));
     }
-    let failures = Vec::new();
-    let looked_at = BTreeMap::new();
-    let mut stage = Stage { world, start: case.start, path, files, failures, looked_at };
+    let mut stage = Stage::new(world, path, files);
     for moment in &case.moments {
         if let Err(error) = stage.pass(moment) {
             stage.fail(moment.line, "the engine keeps its promises", &error.to_string());
@@ -147,11 +145,17 @@ fn run_case(
     stage.close(report)
 }
 
-impl Stage<'_> {
+impl<'a> Stage<'a> {
+    pub(crate) fn new(world: World, path: &'a Path, files: &'a dyn Files) -> Self {
+        let start = world.now();
+        let (failures, looked_at) = (Vec::new(), BTreeMap::new());
+        Self { world, start, path, files, failures, looked_at }
+    }
+
     fn pass(&mut self, moment: &Moment) -> Result<(), WorldError> {
         self.world.advance(self.at(moment.at))?;
         if let Some(deed) = &moment.deed {
-            self.perform(deed, moment)?;
+            self.perform(deed, moment.line)?;
         }
         match &moment.expectation {
             Some(expectation) => self.judge(expectation, moment),
@@ -160,7 +164,7 @@ impl Stage<'_> {
     }
 
     /// Returns the wall clock's instant of a time counted from the start.
-    fn at(&self, passed: Duration) -> Timestamp {
+    pub(crate) fn at(&self, passed: Duration) -> Timestamp {
         let at = self.start.plus(passed);
         Timestamp(at.0.saturating_add(self.world.stepped_ms()))
     }
@@ -176,7 +180,9 @@ impl Stage<'_> {
             .world
             .transcript()
             .iter()
-            .map(|line| format!("{} +{} {}", line.at, format_duration(line.at.since(start)), line.text))
+            .map(|line| {
+                format!("{} +{} {}", line.at, format_duration(line.at.since(start)), line.text)
+            })
             .collect();
         let timeline =
             self.looked_at.values().flat_map(|incident| render::timeline(incident)).collect();

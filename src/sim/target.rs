@@ -50,8 +50,7 @@ impl FakeTarget {
         for one in series {
             let named = one.labels.get("job").is_some();
             let own = if named { one.labels.keep(&TARGET_LABELS) } else { Labels::empty() };
-            let rest =
-                if named { one.labels.without(&TARGET_LABELS) } else { one.labels.clone() };
+            let rest = if named { one.labels.without(&TARGET_LABELS) } else { one.labels.clone() };
             targets.entry(own).or_default().push(Line {
                 metric: rest.get(METRIC_NAME).unwrap_or_default().to_owned(),
                 head: head(&rest),

@@ -21,8 +21,8 @@ use watchbell_paging::time::Timestamp;
 use watchbell_paging::turn::turn;
 use watchbell_paging::view::View;
 
-pub use self::outside::{Amid, Line, Sabotage};
 use self::outside::Outside;
+pub use self::outside::{Amid, Line, Sabotage};
 use crate::audit::Audit;
 use crate::collector::Collector;
 use crate::provider::Providers;
@@ -291,8 +291,7 @@ impl World {
     pub fn step_clock(&mut self, by_ms: i64) -> Result<(), WorldError> {
         let step = |at: Timestamp| Timestamp(at.0.saturating_add(by_ms));
         let ends = std::mem::take(&mut self.ends);
-        self.ends =
-            ends.into_iter().map(|((at, number), end)| ((step(at), number), end)).collect();
+        self.ends = ends.into_iter().map(|((at, number), end)| ((step(at), number), end)).collect();
         self.now = step(self.now);
         self.started = step(self.started);
         self.stepped_ms = self.stepped_ms.saturating_add(by_ms);
@@ -403,12 +402,13 @@ impl World {
         self.down = Some(Down { since, until: self.now.plus(down) });
         self.note(format!("killed, for {} s", down.as_secs()));
         self.ends.clear();
-        if self.outside.is_whole() {
+        let whole = self.outside.is_whole();
+        if whole && !self.outside.died {
             self.compare()?;
         }
         self.outside.forget();
         if let Some(audit) = &mut self.outside.audit {
-            audit.crashed(self.now);
+            audit.crashed(self.now, whole);
         }
         Ok(())
     }

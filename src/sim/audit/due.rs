@@ -51,6 +51,10 @@ impl Dues {
         self.calm_since = Some(now);
     }
 
+    pub(super) fn forget(&mut self) {
+        self.loud.clear();
+    }
+
     pub(super) fn forget_steps(&mut self) {
         for loud in self.loud.values_mut() {
             loud.whole = false;

@@ -97,7 +97,7 @@ impl Stage<'_> {
                 let length = if fired <= at { at.since(fired) } else { Duration::ZERO };
                 format!("{at} ({} after it fired)", format_duration(length))
             };
-            checks.fail(format!("deadline = {text:?}"), got.map_or(NONE.to_owned(), after));
+            checks.fail(format!("deadline = {text:?}"), got.map_or_else(|| NONE.to_owned(), after));
         }
     }
 
@@ -143,10 +143,7 @@ impl Checks {
         self.failures.push(Failure { line: self.line, expected, got });
     }
 
-    fn same<E: Debug + ?Sized, G: Debug + ?Sized>(&mut self, key: &str, expected: &E, got: &G)
-    where
-        E: PartialEq<G>,
-    {
+    fn same<T: Debug + PartialEq + ?Sized>(&mut self, key: &str, expected: &T, got: &T) {
         if expected != got {
             self.fail(format!("{key} = {expected:?}"), format!("{got:?}"));
         }
@@ -210,12 +207,7 @@ impl Checks {
     }
 
     /// Without a rule, everything that was told in the test so far counts.
-    fn told(
-        &mut self,
-        view: &View,
-        chosen: Option<&Arc<IncidentView>>,
-        expected: &Expectation,
-    ) {
+    fn told(&mut self, view: &View, chosen: Option<&Arc<IncidentView>>, expected: &Expectation) {
         let mut incidents: Vec<&Arc<IncidentView>> = match (chosen, &expected.rule) {
             (Some(incident), _) => vec![incident],
             (None, Some(_)) => Vec::new(),
@@ -250,7 +242,10 @@ impl Checks {
             match Regex::new(pattern) {
                 Ok(regex) if lines.iter().any(|line| regex.is_match(line)) => {}
                 Ok(_) => {
-                    self.fail(format!("a line of the timeline matches {pattern:?}"), NONE.to_owned());
+                    self.fail(
+                        format!("a line of the timeline matches {pattern:?}"),
+                        NONE.to_owned(),
+                    );
                 }
                 Err(error) => self.fail("a regular expression".to_owned(), error.to_string()),
             }

@@ -7,7 +7,7 @@ use watchbell_paging::command::{Actor, Command, Surface};
 use watchbell_paging::duty::Override;
 use watchbell_paging::view::IncidentView;
 
-use super::script::{Deed, Moment, Substitution, Verb, When};
+use super::script::{Deed, Substitution, Verb, When};
 use super::{Stage, judge, setup};
 use crate::world::WorldError;
 
@@ -15,20 +15,20 @@ use crate::world::WorldError;
 const OVERRIDE_LASTS: Duration = Duration::from_secs(24 * 3600);
 
 impl Stage<'_> {
-    pub(super) fn perform(&mut self, deed: &Deed, moment: &Moment) -> Result<(), WorldError> {
+    pub(crate) fn perform(&mut self, deed: &Deed, line: usize) -> Result<(), WorldError> {
         match deed {
             Deed::Set { rule, labels, level } => {
                 let (rule, labels) = (rule.clone(), labels.clone());
                 self.world.note(format!("{rule} is set to {level}"));
                 let (summary, drill) = (None, false);
-                self.ask(Command::SetLevel { rule, labels, level: *level, summary, drill }, moment)
+                self.ask(Command::SetLevel { rule, labels, level: *level, summary, drill }, line)
             }
             Deed::Act { rule, labels, verb, by, note } => {
                 let view = self.world.look()?;
                 match judge::newest(&view, rule, labels).map(Arc::clone) {
-                    Some(incident) => self.act(&incident, *verb, by, note.as_ref(), moment),
+                    Some(incident) => self.act(&incident, *verb, by, note.as_ref(), line),
                     None => {
-                        self.fail(moment.line, &format!("an incident of rule {rule}"), "none");
+                        self.fail(line, &format!("an incident of rule {rule}"), "none");
                         Ok(())
                     }
                 }
@@ -37,14 +37,14 @@ impl Stage<'_> {
                 let from = self.world.now();
                 let reason = "scenario".to_owned();
                 let (matchers, until, by) = (matchers.clone(), from.plus(*lasts), by.clone());
-                self.ask(Command::Silence { matchers, from, until, reason, by }, moment)
+                self.ask(Command::Silence { matchers, from, until, reason, by }, line)
             }
-            Deed::Unsilence { matchers } => self.unsilence(&matchers.to_string(), moment),
-            Deed::Override(substitution) => self.substitute(substitution, moment),
+            Deed::Unsilence { matchers } => self.unsilence(&matchers.to_string(), line),
+            Deed::Override(substitution) => self.substitute(substitution, line),
             Deed::Channel { name, behaviour } => {
                 self.world.note(format!("{name} behaves: {behaviour:?}"));
                 if !self.world.providers_mut().set(name, *behaviour) {
-                    self.fail(moment.line, "a channel (slack, mail, webhook:NAME)", name);
+                    self.fail(line, "a channel (slack, mail, webhook:NAME)", name);
                 }
                 self.world.trouble();
                 Ok(())
@@ -53,7 +53,7 @@ impl Stage<'_> {
                 self.world.note(format!("{job} is {}", if *down { "down" } else { "up" }));
                 let collector = self.world.collector_mut();
                 if !collector.is_some_and(|collector| collector.set_down(job, *down)) {
-                    self.fail(moment.line, &format!("series with job {job:?}"), "none");
+                    self.fail(line, &format!("series with job {job:?}"), "none");
                 }
                 Ok(())
             }
@@ -73,7 +73,7 @@ impl Stage<'_> {
         verb: Verb,
         by: &Actor,
         note: Option<&String>,
-        moment: &Moment,
+        line: usize,
     ) -> Result<(), WorldError> {
         let (incident, by, note) = (incident.id, by.clone(), note.cloned());
         self.world.note(format!("{} does {verb:?} to incident {incident}", by.name));
@@ -86,34 +86,32 @@ impl Stage<'_> {
                 Command::Snooze { incident, by, until, note }
             }
         };
-        self.ask(command, moment)
+        self.ask(command, line)
     }
 
-    fn unsilence(&mut self, matchers: &str, moment: &Moment) -> Result<(), WorldError> {
+    fn unsilence(&mut self, matchers: &str, line: usize) -> Result<(), WorldError> {
         let view = self.world.look()?;
         let now = self.world.now();
         let mut found = view.silences.iter().filter(|one| one.matchers == matchers);
         let Some(silence) = found.find(|one| now < one.until) else {
-            self.fail(moment.line, &format!("a silence of {matchers}"), "none");
+            self.fail(line, &format!("a silence of {matchers}"), "none");
             return Ok(());
         };
-        let by =
-            Actor { name: "somebody".to_owned(), program: false, surface: Surface::Scenario };
-        self.ask(Command::Unsilence { id: silence.id.clone(), by }, moment)
+        let by = Actor { name: "somebody".to_owned(), program: false, surface: Surface::Scenario };
+        self.ask(Command::Unsilence { id: silence.id.clone(), by }, line)
     }
 
-    fn substitute(&mut self, asked: &Substitution, moment: &Moment) -> Result<(), WorldError> {
+    fn substitute(&mut self, asked: &Substitution, line: usize) -> Result<(), WorldError> {
         let at = |when: When| match when {
             When::After(passed) => self.at(passed),
             When::Instant(at) => at,
         };
-        let from = asked.from.map_or(self.world.now(), at);
-        let to = asked.to.map_or(from.plus(OVERRIDE_LASTS), at);
+        let from = asked.from.map_or_else(|| self.world.now(), at);
+        let to = asked.to.map_or_else(|| from.plus(OVERRIDE_LASTS), at);
         let (add, remove) = (asked.add.clone(), asked.remove.clone());
         let change = Override { add, remove, from, to, why: None, by: None };
-        let by =
-            Actor { name: "somebody".to_owned(), program: false, surface: Surface::Scenario };
-        self.ask(Command::Override { schedule: asked.schedule.clone(), change, by }, moment)
+        let by = Actor { name: "somebody".to_owned(), program: false, surface: Surface::Scenario };
+        self.ask(Command::Override { schedule: asked.schedule.clone(), change, by }, line)
     }
 
     /// A bad file changes nothing.
@@ -127,9 +125,9 @@ impl Stage<'_> {
         }
     }
 
-    fn ask(&mut self, command: Command, moment: &Moment) -> Result<(), WorldError> {
+    fn ask(&mut self, command: Command, line: usize) -> Result<(), WorldError> {
         if self.world.ask(command)?.is_none() {
-            self.fail(moment.line, "an answer", "none, the daemon is down");
+            self.fail(line, "an answer", "none, the daemon is down");
         }
         Ok(())
     }

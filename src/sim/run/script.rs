@@ -45,7 +45,7 @@ pub(super) struct Moment {
 
 /// What a step does.
 #[derive(Clone, Debug)]
-pub(super) enum Deed {
+pub(crate) enum Deed {
     Set { rule: RuleName, labels: Labels, level: Level },
     Act { rule: String, labels: Labels, verb: Verb, by: Actor, note: Option<String> },
     Silence { matchers: Matchers, lasts: Duration, by: Actor },
@@ -61,7 +61,7 @@ pub(super) enum Deed {
 
 /// What is done to the newest incident of a rule.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Verb {
+pub(crate) enum Verb {
     Ack,
     Resolve { force: bool },
     Escalate,
@@ -70,7 +70,7 @@ pub(super) enum Verb {
 
 /// A change of who is on call.
 #[derive(Clone, Debug)]
-pub(super) struct Substitution {
+pub(crate) struct Substitution {
     pub(super) schedule: ScheduleId,
     pub(super) add: Option<PersonId>,
     pub(super) remove: Option<PersonId>,
@@ -80,7 +80,7 @@ pub(super) struct Substitution {
 
 /// A time counted from the start, or an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum When {
+pub(crate) enum When {
     After(Duration),
     Instant(Timestamp),
 }
@@ -163,7 +163,11 @@ fn moments(steps: &[Spanned<Step>], text: &str) -> Result<Vec<Moment>, Fault> {
     Ok(moments)
 }
 
-fn deed(action: &Action) -> Result<Deed, String> {
+/// Checks the words of one action.
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) fn deed(action: &Action) -> Result<Deed, String> {
     let verbs = verbs(action);
     let [verb] = verbs.as_slice() else {
         let given = if verbs.is_empty() { "none".to_owned() } else { verbs.join(", ") };
@@ -172,9 +176,7 @@ fn deed(action: &Action) -> Result<Deed, String> {
     match *verb {
         "set" => set(action),
         "ack" => act(action, action.ack.as_deref(), Verb::Ack),
-        "resolve" => {
-            act(action, action.resolve.as_deref(), Verb::Resolve { force: action.force })
-        }
+        "resolve" => act(action, action.resolve.as_deref(), Verb::Resolve { force: action.force }),
         "escalate" => act(action, action.escalate.as_deref(), Verb::Escalate),
         "snooze" => {
             let lasts = optional(action.r#for.as_deref())?.unwrap_or(LASTS);
@@ -266,7 +268,9 @@ fn substitution(action: &Action) -> Result<Deed, String> {
 fn channel(action: &Action) -> Result<Deed, String> {
     let fail = action.fail.as_deref().unwrap_or_default();
     let behaviour = Behaviour::parse(fail).ok_or_else(|| {
-        format!("fail {fail:?} is none of \"none\", \"down\", \"hang\", \"429:20\", \"500\", \"refuse\"")
+        format!(
+            "fail {fail:?} is none of \"none\", \"down\", \"hang\", \"429:20\", \"500\", \"refuse\""
+        )
     })?;
     Ok(Deed::Channel { name: action.channel.clone().unwrap_or_default(), behaviour })
 }

@@ -125,9 +125,9 @@ impl Outside {
         }
     }
 
-    /// Tells whether the journal holds everything that the engine decided.
+    /// Tells whether the journal holds everything that left the engine.
     pub(super) fn is_whole(&self) -> bool {
-        !self.behind && !self.disk_full && !self.died
+        !self.behind
     }
 
     /// The process is gone, and with it everything that was only in memory.
