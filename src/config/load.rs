@@ -1,25 +1,13 @@
 //! Loading: from the main file and its includes to one checked configuration.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::check::{Scope, check};
 use crate::diagnostic::{Diagnostic, Severity, SourceFile};
+pub use crate::document::Files;
+use crate::document::{Reader, holds_rules_only, overlay};
+use crate::root::Root;
 use crate::value::Config;
-
-/// Who opens files; this crate does not.
-pub trait Files {
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// Says why not, as the system words it.
-    fn read(&self, path: &Path) -> Result<String, String>;
-
-    /// Lists the files that match a pattern such as `rules/*.toml`, sorted; an absent folder
-    /// gives none.
-    ///
-    /// # Errors
-    /// Says why not.
-    fn matching(&self, folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, String>;
-}
 
 /// A configuration and everything that is wrong with it. What is faulty is left out of `config`,
 /// so commands that need only a part can go on if that part has no errors.
@@ -43,27 +31,34 @@ impl Checked {
     /// Returns the errors in some tables (`["schedule", "person"]`), syntax errors included.
     #[must_use]
     pub fn errors_in(&self, tables: &[&str]) -> Vec<Diagnostic> {
-        let _ = tables;
-        todo!()
+        let concerns =
+            |one: &&Diagnostic| one.table.is_empty() || tables.contains(&one.table.as_str());
+        let errors = self.diagnostics.iter().filter(|one| one.severity == Severity::Error);
+        errors.filter(concerns).cloned().collect()
     }
 }
 
 /// Loads a main file with its includes.
 #[must_use]
 pub fn load(main: &Path, files: &dyn Files) -> Checked {
-    let _ = (main, files);
-    todo!()
+    let mut reader = Reader::new(files);
+    let root = reader.main(main);
+    finish(reader, &root, Scope::Whole)
 }
 
 /// Loads a configuration from text, `path` naming it in findings and anchoring its includes.
 #[must_use]
 pub fn load_text(path: &Path, text: &str, files: &dyn Files) -> Checked {
-    let _ = (path, text, files);
-    todo!()
+    let mut reader = Reader::new(files);
+    let root = reader.main_text(path, text);
+    finish(reader, &root, Scope::Whole)
 }
 
 /// Loads a base file (if any) with a table laid over it: names in `inline` replace or add to
 /// those of the base (`[[route]]` as a whole). Used by scenarios.
+///
+/// `inline` is either the configuration itself, or the text of a whole scenario file, of which the
+/// `config` table counts; then findings have the coordinates of that file.
 #[must_use]
 pub fn load_over(
     base: Option<&Path>,
@@ -71,13 +66,32 @@ pub fn load_over(
     inline_path: &Path,
     files: &dyn Files,
 ) -> Checked {
-    let _ = (base, inline, inline_path, files);
-    todo!()
+    let mut reader = Reader::new(files);
+    let under = base.map(|base| reader.main(base)).unwrap_or_default();
+    let over = reader.inline(inline_path, inline);
+    finish(reader, &overlay(under, over), Scope::Whole)
 }
 
 /// Checks a file of `[rule.*]` and `[slo.*]` tables by itself, without routes.
 #[must_use]
 pub fn load_rules(path: &Path, files: &dyn Files) -> Checked {
-    let _ = (path, files);
-    todo!()
+    let mut reader = Reader::new(files);
+    let root = reader.rules(path);
+    finish(reader, &root, Scope::RulesOnly)
+}
+
+/// Tells whether a text holds `[rule.*]` and `[slo.*]` tables only, so that it is checked by
+/// itself (`load_rules`).
+#[must_use]
+pub fn is_rule_file(text: &str) -> bool {
+    holds_rules_only(text)
+}
+
+fn finish(reader: Reader<'_>, root: &Root, scope: Scope) -> Checked {
+    let (config, found) = check(root, &reader.sources, scope);
+    let mut diagnostics = reader.findings;
+    diagnostics.extend(found);
+    diagnostics.sort_by_key(|one| (one.place.file, one.place.span.start));
+    diagnostics.dedup();
+    Checked { config, diagnostics, sources: reader.sources }
 }

@@ -76,6 +76,12 @@ pub struct Daemon {
     pub interval: Duration,
 }
 
+impl Default for Daemon {
+    fn default() -> Self {
+        Self { state: None, interval: Duration::from_secs(15) }
+    }
+}
+
 /// `[http]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Http {
@@ -87,15 +93,35 @@ pub struct Http {
     pub tokens: BTreeMap<PersonId, SecretRef>,
 }
 
+impl Default for Http {
+    fn default() -> Self {
+        Self::on(SocketAddr::from(([127, 0, 0, 1], 9911)))
+    }
+}
+
+impl Http {
+    /// Returns the settings of an address without tokens, its links pointing to itself.
+    #[must_use]
+    pub fn on(listen: SocketAddr) -> Self {
+        Self { listen, url: format!("http://{listen}"), tokens: BTreeMap::new() }
+    }
+}
+
 /// `[collect]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collect {
-    /// Metrics of this host under node_exporter's names (job `host`).
+    /// Metrics of this host under node_exporter's names (job `host`); off by default.
     pub host: bool,
     /// The daemon's own metrics (job `watchbell`); on by default.
     pub own: bool,
     /// How often; default 15 s.
     pub interval: Duration,
+}
+
+impl Default for Collect {
+    fn default() -> Self {
+        Self { host: false, own: true, interval: Duration::from_secs(15) }
+    }
 }
 
 /// One `[scrape.*]` table.
@@ -129,6 +155,31 @@ pub struct Scrape {
     pub max_label_length: usize,
 }
 
+impl Scrape {
+    /// Returns a table with every default and no targets.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            urls: Vec::new(),
+            interval: Duration::from_secs(15),
+            timeout: Self::TIMEOUT,
+            labels: BTreeMap::new(),
+            bearer: None,
+            basic: None,
+            tls: Tls::default(),
+            gzip: false,
+            max_body: 16 * 1024 * 1024,
+            max_series: 50_000,
+            max_labels: 64,
+            max_label_length: 4_096,
+        }
+    }
+
+    /// The time limit of a scrape whose interval is not shorter.
+    pub const TIMEOUT: Duration = Duration::from_secs(10);
+}
+
 /// `tls = { ca, cert, key }`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
@@ -151,6 +202,13 @@ pub struct History {
     pub matchers: Vec<Matchers>,
 }
 
+impl Default for History {
+    fn default() -> Self {
+        let (raw, keep) = (Duration::from_secs(15 * 60), Duration::from_secs(35 * 86_400));
+        Self { raw, keep, matchers: Vec::new() }
+    }
+}
+
 /// `[slack]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Slack {
@@ -162,6 +220,11 @@ pub struct Slack {
     pub signing_secret: Option<SecretRef>,
     /// Default `https://slack.com/api`. No slash at the end.
     pub api_url: String,
+}
+
+impl Slack {
+    /// Where Slack's Web API is.
+    pub const API_URL: &'static str = "https://slack.com/api";
 }
 
 /// How a mail connection is protected.
