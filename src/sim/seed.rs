@@ -276,3 +276,53 @@ impl Files for PlanFiles<'_> {
         Ok(Vec::new())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LENGTH: Duration = Duration::from_secs(7200);
+
+    #[test]
+    fn twenty_seeds_of_two_hours_keep_every_promise() {
+        let mut lived = SeedReport::default();
+        for seed in 1..=20 {
+            let report = run_seed(seed, LENGTH)
+                .unwrap_or_else(|failure| panic!("{failure}\n{}", failure.transcript.join("\n")));
+            println!("{report:?}");
+            lived.critical += report.critical;
+            lived.arrived += report.arrived;
+            lived.answers += report.answers;
+        }
+        // A simulation in which nothing happens keeps every promise, too.
+        assert!(100 < lived.critical && 500 < lived.arrived && 50 < lived.answers, "{lived:?}");
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_run_every_time() {
+        let plan = Plan::draw(3, LENGTH);
+        let text = |result: Result<SeedReport, SeedFailure>| format!("{result:?}");
+        assert_eq!(text(run_plan(&plan, None)), text(run_plan(&plan, None)));
+    }
+
+    #[test]
+    fn every_lie_of_the_world_is_noticed() {
+        for (sabotage, promise) in [
+            (Sabotage::DropPages, "a critical that holds is delivered in time"),
+            (Sabotage::LoseTail, "answers survive a crash"),
+            (Sabotage::SkipSeq, "the journal has no gaps"),
+            (Sabotage::SendTwice, "a possible repeat says so"),
+            (Sabotage::PageAfterAck, "nothing pages after an answer"),
+            (Sabotage::PageForNothing, "no page without a firing alert"),
+        ] {
+            let broken: Vec<String> = (1..=12)
+                .filter_map(|seed| run_plan(&Plan::draw(seed, LENGTH), Some(sabotage)).err())
+                .map(|failure| promise_of(&failure.broken))
+                .collect();
+            assert!(
+                broken.iter().any(|found| found == promise),
+                "{sabotage:?} is not noticed as {promise:?}, only as {broken:?}"
+            );
+        }
+    }
+}

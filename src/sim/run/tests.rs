@@ -111,7 +111,10 @@ fn run(text: &str) -> FileReport {
 
 /// Runs every scenario under a folder; the output is what a user would see.
 fn pass(folder: &Path, files_min: usize) {
-    let options = RunOptions { filter: std::env::var("ONLY").ok(), audit: true };
+    let options = RunOptions {
+        filter: std::env::var_os("ONLY").and_then(|only| only.into_string().ok()),
+        audit: true,
+    };
     let paths: Vec<PathBuf> = Disk
         .matching(folder, "*.toml")
         .unwrap()
