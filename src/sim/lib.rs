@@ -5,4 +5,11 @@
 pub mod random;
 pub mod provider;
 pub mod scenario;
+pub mod target;
+pub mod collector;
+pub mod audit;
 pub mod world;
+pub mod people;
+pub mod run;
+pub mod plan;
+pub mod seed;

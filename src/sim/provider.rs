@@ -5,8 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use watchbell_paging::id::PersonId;
-use watchbell_paging::outbox::{Address, Anchor, Delivery, Outcome, Purpose};
+use watchbell_paging::outbox::{Address, Anchor, Delivery, Outcome};
 use watchbell_paging::route::ChannelKind;
 use watchbell_paging::time::Timestamp;
 
@@ -29,6 +28,8 @@ pub enum Behaviour {
     Throttles(Duration),
     /// Answers 500.
     Errors,
+    /// Refuses for good: it will never work.
+    Refuses,
 }
 
 impl Behaviour {
@@ -47,6 +48,7 @@ impl Behaviour {
             "hang" => Some(Self::Hangs),
             "429" => Some(Self::Throttles(Duration::from_secs(1))),
             "500" => Some(Self::Errors),
+            "refuse" => Some(Self::Refuses),
             _ => None,
         }
     }
@@ -68,6 +70,7 @@ pub struct Providers {
     /// What arrived, in order.
     pub arrived: Vec<Arrived>,
     messages: u64,
+    latency: Duration,
 }
 
 impl Providers {
@@ -82,6 +85,11 @@ impl Providers {
         known
     }
 
+    /// Makes every attempt that works last so long; the message arrives at its beginning.
+    pub fn set_latency(&mut self, latency: Duration) {
+        self.latency = latency;
+    }
+
     /// Tells how a channel behaves now.
     #[must_use]
     pub fn behaviour(&self, address: &Address) -> Behaviour {
@@ -94,11 +102,17 @@ impl Providers {
         self.behaviours.get(&name).copied().unwrap_or_default()
     }
 
+    /// Tells whether both chat and mail take messages now.
+    #[must_use]
+    pub fn all_work(&self) -> bool {
+        self.behaviours.values().all(|behaviour| *behaviour == Behaviour::Works)
+    }
+
     /// Attempts a delivery; gives how long the attempt lasts and what comes of it.
     pub fn attempt(&mut self, delivery: Delivery, now: Timestamp) -> (Duration, Outcome) {
         let retry = |after, why: &str| Outcome::Retry { after, why: why.to_owned() };
         match self.behaviour(&delivery.address) {
-            Behaviour::Works => (Duration::ZERO, self.take(delivery, now)),
+            Behaviour::Works => (self.latency, self.take(delivery, now)),
             Behaviour::Down => (Duration::ZERO, retry(None, "connection refused")),
             Behaviour::Hangs => {
                 let limit = match delivery.address.kind() {
@@ -111,16 +125,10 @@ impl Providers {
                 (Duration::ZERO, retry(Some(after), "429 too many requests"))
             }
             Behaviour::Errors => (Duration::ZERO, retry(None, "500 internal error")),
+            Behaviour::Refuses => {
+                (Duration::ZERO, Outcome::Failed { why: "recipient unknown".to_owned() })
+            }
         }
-    }
-
-    /// Pages that arrived at a person, over any channel.
-    pub fn pages_of<'a>(&'a self, person: &'a PersonId) -> impl Iterator<Item = &'a Arrived> {
-        self.arrived.iter().filter(move |arrived| match &arrived.delivery.purpose {
-            Purpose::Page { person: paged } => paged == person,
-            Purpose::Thread { person: paged } => paged.as_ref() == Some(person),
-            Purpose::Post | Purpose::Edit => false,
-        })
     }
 
     fn take(&mut self, delivery: Delivery, now: Timestamp) -> Outcome {
@@ -138,5 +146,35 @@ impl Providers {
         };
         self.arrived.push(Arrived { at: now, delivery });
         Outcome::Accepted { anchor }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_fail_are_read() {
+        for (text, expected) in [
+            ("none", Some(Behaviour::Works)),
+            ("down", Some(Behaviour::Down)),
+            ("hang", Some(Behaviour::Hangs)),
+            ("429:20", Some(Behaviour::Throttles(Duration::from_secs(20)))),
+            ("500", Some(Behaviour::Errors)),
+            ("refuse", Some(Behaviour::Refuses)),
+            ("429:x", None),
+            ("perhaps", None),
+        ] {
+            assert_eq!(Behaviour::parse(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_channels_that_exist_can_be_broken() {
+        let mut providers = Providers::default();
+        assert!(providers.set("email", Behaviour::Down));
+        assert!(!providers.set("pigeon", Behaviour::Down));
+        assert_eq!(providers.behaviour(&Address::Email("a@b".to_owned())), Behaviour::Down);
+        assert_eq!(providers.behaviour(&Address::Slack("U1".to_owned())), Behaviour::Works);
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 /// A whole scenario file.
@@ -53,7 +53,7 @@ pub struct Step {
 }
 
 /// The keys of `do`; exactly one verb among them.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Action {
     pub set: Option<String>,
@@ -65,9 +65,9 @@ pub struct Action {
     pub snooze: Option<String>,
     pub note: Option<String>,
     pub by: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub bot: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub force: bool,
     pub silence: Option<String>,
     pub unsilence: Option<String>,
@@ -82,6 +82,11 @@ pub struct Action {
     pub target: Option<String>,
     pub down: Option<bool>,
     pub crash: Option<String>,
+    /// With `crash`: in the middle of the next turn that intends a delivery (`append`, `send` or
+    /// `answer`), not at once.
+    pub amid: Option<String>,
+    /// `full` or `free`.
+    pub disk: Option<String>,
     pub reload: Option<String>,
     pub clock: Option<String>,
 }
@@ -132,6 +137,26 @@ pub fn parse(text: &str) -> Result<ScenarioFile, ScenarioError> {
     })
 }
 
+/// Writes a duration so that `parse_duration` reads it back: `1h2m3s`, `250ms`, `0s`.
+#[must_use]
+pub fn write_duration(length: Duration) -> String {
+    let mut rest = length.as_millis();
+    let mut text = String::new();
+    for (unit, ms) in [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)] {
+        if ms <= rest {
+            text.push_str(&format!("{}{unit}", rest / ms));
+            rest %= ms;
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
+/// Writes an action as it stands in a step: `{ ack = "Db", by = "ana" }`.
+#[must_use]
+pub fn write_action(action: &Action) -> String {
+    toml::Value::try_from(action).map_or_else(|error| format!("# {error}"), |one| inline(&one))
+}
+
 /// Returns the 1-based line of a byte.
 #[must_use]
 pub fn line_of(text: &str, byte: usize) -> usize {
@@ -167,9 +192,50 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     Some(total)
 }
 
+fn inline(value: &toml::Value) -> String {
+    match value {
+        toml::Value::Table(table) => {
+            let pair = |(key, value): (&String, &toml::Value)| {
+                let bare = key.chars().all(|one| one.is_ascii_alphanumeric() || one == '_');
+                let key = if bare { key.clone() } else { format!("{key:?}") };
+                format!("{key} = {}", inline(value))
+            };
+            format!("{{ {} }}", table.iter().map(pair).collect::<Vec<_>>().join(", "))
+        }
+        toml::Value::String(_)
+        | toml::Value::Integer(_)
+        | toml::Value::Float(_)
+        | toml::Value::Boolean(_)
+        | toml::Value::Datetime(_)
+        | toml::Value::Array(_) => value.to_string(),
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the shape that serde asks for")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_written_as_they_are_read() {
+        for text in ["0s", "250ms", "1m30s", "2h5s", "1h1m1s1ms"] {
+            assert_eq!(write_duration(parse_duration(text).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn actions_are_written_as_they_are_read() {
+        let text = "{ force = true, labels = { a = \"b\" }, resolve = \"Db\" }";
+        let step = format!("[[test]]\nname = \"a\"\nsteps = [{{ t = \"0s\", do = {text} }}]\n");
+        let file = parse(&step).unwrap();
+        let action = file.test[0].steps[0].get_ref().r#do.clone().unwrap();
+        let written = step.replace(text, &write_action(&action));
+        assert_eq!(parse(&written).unwrap().test[0].steps[0].get_ref().r#do, Some(action));
+    }
 
     #[test]
     fn durations_are_read_in_all_units() {
