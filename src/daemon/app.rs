@@ -142,6 +142,7 @@ struct App {
     metrics: Arc<Metrics>,
     key: [u8; 32],
     series: series::Store,
+    keep: samples::Keep,
     notifier: Notifier,
     scrapes: ScrapeHandle,
     drills: Drills,
@@ -172,7 +173,9 @@ impl App {
         let engine = Engine::restore(settings, loaded.snapshot, loaded.records.into_iter())?;
         info!(records, "the state is restored");
 
-        let series = series::Store::new(crate::scrape::retention_of(&setup.config));
+        let retention = crate::scrape::retention_of(&setup.config);
+        let keep = samples::Keep::new(&retention);
+        let series = series::Store::new(retention);
         let replayed = samples::replay(&setup.state.join("samples"), &series);
         info!(samples = replayed.samples, damaged = replayed.damaged, "the windows are restored");
 
@@ -236,6 +239,7 @@ impl App {
             metrics,
             key,
             series,
+            keep,
             notifier,
             scrapes,
             systemd: Arc::new(Systemd::from_environment()),
@@ -257,10 +261,14 @@ impl App {
             notifier.run(parts.deliveries, inputs, supervisor, stop),
         );
         self.supervisor.spawn(Kind::Scraper, parts.scraper.run(self.stopped()));
-        self.supervisor.spawn(
-            Kind::Samples,
-            samples::run(self.setup.state.join("samples"), self.series.clone(), self.stopped()),
+        let journal = samples::Journal::new(
+            &self.setup.state.join("samples"),
+            self.series.clone(),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.metrics),
+            self.keep.clone(),
         );
+        self.supervisor.spawn(Kind::Samples, journal.run(self.stopped()));
         self.start_http()?;
         self.start_heartbeat();
         self.ready.store(true, Ordering::SeqCst);
@@ -370,8 +378,12 @@ impl App {
         let mut status = tokio::time::interval(Duration::from_secs(10));
         loop {
             tokio::select! {
-                word = signals.terminate() => {
-                    info!(signal = word, "stopping");
+                _ = signals.terminate.recv() => {
+                    info!(signal = "SIGTERM", "stopping");
+                    return Ok(());
+                }
+                _ = signals.interrupt.recv() => {
+                    info!(signal = "SIGINT", "stopping");
                     return Ok(());
                 }
                 _ = signals.hangup.recv() => {
@@ -426,6 +438,7 @@ impl App {
         let links = Links::new(self.key, &config.http.url);
         self.notifier.reconfigure(&config, links).map_err(|error| error.to_string())?;
         self.scrapes.reconfigure(Arc::clone(&config)).await.map_err(|error| error.to_string())?;
+        self.keep.set(&crate::scrape::retention_of(&config));
         let settings = Arc::clone(&config.settings);
         self.inputs
             .send(Input::Configured(settings))
@@ -553,13 +566,6 @@ impl Signals {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
         })
-    }
-
-    async fn terminate(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        }
     }
 }
 

@@ -17,3 +17,8 @@ pub mod collect;
 pub mod scrape;
 pub mod notify;
 pub mod http;
+pub mod drill;
+pub mod reload;
+pub mod pilot;
+pub mod app;
+pub mod cli;

@@ -297,6 +297,8 @@ pub struct RulePolicy {
     pub owner: Option<String>,
     /// The lowered PromQL, for people.
     pub query: String,
+    /// Its incidents are exercises: marked in every message, left out of the report.
+    pub drill: bool,
 }
 
 impl RulePolicy {
@@ -323,6 +325,7 @@ impl RulePolicy {
             runbook: None,
             owner: None,
             query: String::new(),
+            drill: false,
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn reader(secret: Secret, clock: Arc<Clock>, live: LiveBoard) -> Slac
         let stamp = header("x-slack-request-timestamp").unwrap_or_default();
         let signature = header("x-slack-signature").unwrap_or_default();
         let now = clock.now();
-        if !verify_signature(&secret, stamp, body, signature, now) {
+        if !verify_signature(secret.reveal(), stamp, body, signature, now) {
             return Err("the signature is not Slack's; check [slack] signing_secret".to_owned());
         }
         let payload = payload(body).ok_or_else(|| "the body holds no payload".to_owned())?;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 use watchbell_config::diagnostic::{Severity, line_column};
-use watchbell_config::load::{Checked, coverage, load, load_rules};
+use watchbell_config::coverage::coverage;
+use watchbell_config::load::{Checked, load, load_rules};
 
 use crate::cli::Context;
 use crate::cli::files::Disk;
@@ -41,7 +42,7 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> 
         warnings += found.1;
         findings.extend(checked.diagnostics.iter().map(|one| as_json(one, &checked)));
         if args.online && !checked.has_errors() {
-            for fault in crate::cli::check::online(&checked) {
+            for fault in online(&checked) {
                 errors += 1;
                 context.out.note(&format!("{}: error: {fault}", path.display()));
                 findings.push(json!({ "severity": "error", "message": fault }));

@@ -85,7 +85,7 @@ impl Out {
     /// Prints rows under a head, in columns without lines.
     pub(crate) fn table(&self, head: &[&str], rows: Vec<Vec<String>>) {
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING);
+        table.load_style(presets::NOTHING);
         table.set_header(head.iter().map(|word| word.to_uppercase()));
         for row in rows {
             table.add_row(row.iter().map(|cell| one_line(cell)).collect::<Vec<_>>());
