@@ -1,0 +1,20 @@
+//! The built binary against real and fake peers on loopback.
+
+#![allow(clippy::unwrap_used, reason = "this is test code throughout")]
+
+#[path = "support/mod.rs"]
+mod support;
+
+#[path = "support/daemon.rs"]
+mod daemon;
+
+#[path = "end_to_end/commands.rs"]
+mod commands;
+#[path = "end_to_end/path.rs"]
+mod path;
+#[path = "end_to_end/reload.rs"]
+mod reload;
+#[path = "end_to_end/restart.rs"]
+mod restart;
+#[path = "end_to_end/watching.rs"]
+mod watching;
