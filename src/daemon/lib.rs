@@ -15,3 +15,5 @@ pub mod store;
 pub mod samples;
 pub mod collect;
 pub mod scrape;
+pub mod systemd;
+pub mod heartbeat;
