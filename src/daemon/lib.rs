@@ -17,6 +17,8 @@ pub mod collect;
 pub mod scrape;
 pub mod notify;
 pub mod http;
+pub mod systemd;
+pub mod heartbeat;
 pub mod drill;
 pub mod reload;
 pub mod pilot;

@@ -1,13 +1,15 @@
 //! Space and inodes of mounted file systems.
 //!
-//! Pseudo file systems are left out as node_exporter leaves them out. A device that is mounted
-//! several times (bind mounts, a service's sandbox) is shown once, at its first mount.
+//! Pseudo file systems are left out as node_exporter leaves them out. A service's sandbox must not
+//! change what is shown: a device that is mounted several times is shown once, at its first mount;
+//! a mount that another one covers is left out; read-only is what the file system is, not its mount.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 
 use procfs::process::MountInfo;
-use rustix::fs::{StatVfs, StatVfsMountFlags};
+use rustix::fs::StatVfs;
 
 use super::text::{Text, Type};
 
@@ -50,11 +52,12 @@ pub(super) struct Mount {
     pub(super) device: String,
     pub(super) point: String,
     pub(super) kind: String,
+    pub(super) is_read_only: bool,
 }
 
 type Field = (&'static str, &'static str, fn(&StatVfs) -> u64);
 
-const FIELDS: [Field; 6] = [
+const FIELDS: [Field; 5] = [
     ("size_bytes", "Size in bytes.", |stat| stat.f_blocks.saturating_mul(stat.f_frsize)),
     ("free_bytes", "Free space in bytes.", |stat| stat.f_bfree.saturating_mul(stat.f_frsize)),
     ("avail_bytes", "Space for everybody in bytes.", |stat| {
@@ -62,9 +65,6 @@ const FIELDS: [Field; 6] = [
     }),
     ("files", "File nodes.", |stat| stat.f_files),
     ("files_free", "Free file nodes.", |stat| stat.f_ffree),
-    ("readonly", "Whether it is read-only.", |stat| {
-        u64::from(stat.f_flag.contains(StatVfsMountFlags::RDONLY))
-    }),
 ];
 
 pub(super) fn write(text: &mut Text) {
@@ -90,25 +90,39 @@ pub(super) fn write(text: &mut Text) {
     for (mount, stat) in &stats {
         text.sample(name, &mount.labels(), u8::from(stat.is_none()));
     }
+    let name = "node_filesystem_readonly";
+    text.family(name, Type::Gauge, "Whether it is read-only.");
+    for (mount, _) in &stats {
+        text.sample(name, &mount.labels(), u8::from(mount.is_read_only));
+    }
 }
 
 /// Returns the mounts of a `mountinfo` that are shown, in its order.
 pub(super) fn mounts(mountinfo: &str) -> Vec<Mount> {
+    let infos: Vec<MountInfo> =
+        mountinfo.lines().filter_map(|line| MountInfo::from_line(line).ok()).collect();
+    let tops: BTreeMap<&Path, i32> =
+        infos.iter().map(|info| (info.mount_point.as_path(), info.mnt_id)).collect();
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
-    for info in mountinfo.lines().filter_map(|line| MountInfo::from_line(line).ok()) {
+    for info in &infos {
         let point = unescape(&info.mount_point.to_string_lossy());
         let is_below = |folder: &str| {
             point.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         if TYPES_IGNORED.contains(&info.fs_type.as_str())
             || MOUNTS_IGNORED.iter().any(|folder| is_below(folder))
-            || !seen.insert(info.majmin)
+            || tops.get(info.mount_point.as_path()) != Some(&info.mnt_id)
+            || !seen.insert(&info.majmin)
         {
             continue;
         }
-        let device = unescape(&info.mount_source.unwrap_or_default());
-        found.push(Mount { device, point, kind: info.fs_type });
+        found.push(Mount {
+            device: unescape(info.mount_source.as_deref().unwrap_or_default()),
+            point,
+            kind: info.fs_type.clone(),
+            is_read_only: info.super_options.contains_key("ro"),
+        });
     }
     found
 }

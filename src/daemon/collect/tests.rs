@@ -77,21 +77,24 @@ fn faults_and_kills_are_taken_from_vmstat() {
 }
 
 #[test]
-fn pseudo_file_systems_and_further_mounts_of_a_device_are_left_out() {
+fn pseudo_file_systems_and_the_mounts_of_a_sandbox_are_left_out() {
     let mounts = filesystem::mounts(
         "1 0 0:21 / /proc rw - proc proc rw\n\
-         2 0 8:1 / / rw - ext4 /dev/sda1 rw\n\
+         2 0 8:1 / / ro - ext4 /dev/sda1 rw\n\
          3 0 8:1 /var/x /var/lib/private/x rw - ext4 /dev/sda1 rw\n\
          4 0 0:40 / /run rw - tmpfs tmpfs rw\n\
          5 0 8:2 / /mnt/my\\040disk rw shared:1 - xfs /dev/sdb rw\n\
          6 0 8:3 / /var/lib/docker/x rw - ext4 /dev/sdc rw\n\
+         7 0 8:4 / /srv rw - ext4 /dev/sdd ro\n\
+         8 0 8:5 / /home rw - ext4 /dev/sde rw\n\
+         9 0 0:25 /systemd/inaccessible/dir /home ro - tmpfs tmpfs rw\n\
          nonsense\n",
     );
     let shown: Vec<String> = mounts
         .iter()
-        .map(|mount| format!("{} {} {}", mount.device, mount.point, mount.kind))
+        .map(|mount| format!("{} {} {}", mount.device, mount.point, mount.is_read_only))
         .collect();
-    assert_eq!(shown, ["/dev/sda1 / ext4", "/dev/sdb /mnt/my disk xfs"]);
+    assert_eq!(shown, ["/dev/sda1 / false", "/dev/sdb /mnt/my disk false", "/dev/sdd /srv true"]);
 }
 
 #[test]

@@ -15,7 +15,6 @@ const ENDING: &str = "wbs";
 /// A segment that is being written.
 #[derive(Debug)]
 pub(super) struct Segment {
-    pub(super) path: PathBuf,
     file: File,
     /// Where the last whole frame ends.
     length: u64,
@@ -45,7 +44,7 @@ impl Segment {
             std::fs::remove_file(&path)?;
             return Err(error);
         }
-        Ok(Self { path, file, length: MAGIC.len() as u64 })
+        Ok(Self { file, length: MAGIC.len() as u64 })
     }
 
     /// Appends a block; on a failure the file ends where it ended before.
@@ -214,7 +213,8 @@ mod tests {
             segment.append(block).unwrap();
         }
         segment.sync().unwrap();
-        let bytes = std::fs::read(&segment.path).unwrap();
+        let (_, path) = &list(folder.path())[0];
+        let bytes = std::fs::read(path).unwrap();
         assert_eq!(segment.length(), bytes.len() as u64);
         bytes
     }
