@@ -10,6 +10,7 @@ mod act;
 mod ops;
 mod pages;
 mod watchbell_api;
+mod prometheus_api;
 mod server;
 #[cfg(test)]
 mod fixture;
@@ -116,6 +117,7 @@ fn router(context: &Arc<Context>, peer: auth::Peer) -> Router {
     // Alertmanager's API v2 joins here as `.nest("/api/v2", alertmanager_api::routes(context))`.
     Router::new()
         .merge(ops::routes(context))
+        .nest("/api/v1", prometheus_api::routes(context))
         .nest("/api/watchbell/v1", watchbell_api::routes(context))
         .fallback(errors::unknown_path)
         .method_not_allowed_fallback(errors::wrong_method)

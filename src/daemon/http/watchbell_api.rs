@@ -20,7 +20,7 @@ use crate::http::Context;
 use crate::http::errors::{self, Fault};
 
 pub(super) use self::incidents::select as select_incidents;
-pub(super) use self::rules::{Row as RuleRow, rows as rule_rows};
+pub(super) use self::rules::{Row as RuleRow, in_words as bounds_in_words, rows as rule_rows};
 
 pub(super) fn routes(context: &Arc<Context>) -> Router {
     Router::new()

@@ -116,6 +116,14 @@ fn worded(policy: &RulePolicy) -> Worded {
     Worded { target: word(bounds.target), warn: word(bounds.warn), critical: word(bounds.critical) }
 }
 
+/// Words all bounds in one line: `target < 0.1%, warn > 0.5%, critical > 1%`.
+pub(in crate::http) fn in_words(policy: &RulePolicy) -> String {
+    let words = worded(policy);
+    let named = [("target", words.target), ("warn", words.warn), ("critical", words.critical)];
+    let parts = named.into_iter().filter_map(|(name, bound)| Some(format!("{name} {}", bound?)));
+    parts.collect::<Vec<String>>().join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use crate::http::fixture::{House, get_request};

@@ -1,0 +1,180 @@
+//! Prometheus's HTTP API, as Grafana and promtool speak it, over our series and rules.
+//!
+//! Shapes, words and statuses are those of Prometheus 3 (docs/querying/api.md). Queries run on
+//! their own threads, a few at once and for a bounded time; they never stop scrapes or the engine.
+
+mod params;
+mod write;
+mod query;
+mod series;
+mod rules;
+mod targets;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use watchbell_metrics::series::Store;
+
+use crate::http::Context;
+
+/// Queries at once; further ones wait.
+const QUERIES_MAX: usize = 4;
+/// The longest a query may take, the wait included; `timeout=` can only shorten it.
+const QUERY_TIME_MAX: Duration = Duration::from_secs(30);
+/// The version whose API this is: clients choose by it which features they use.
+const API_VERSION: &str = "3.0.0";
+/// What Prometheus says of a `limit=` that was met.
+const TRUNCATED: &str = "results truncated due to limit";
+
+/// The context, and the places for queries.
+#[derive(Clone)]
+struct Api {
+    context: Arc<Context>,
+    places: Arc<Semaphore>,
+}
+
+/// Why a request was not answered, in Prometheus's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fault {
+    status: StatusCode,
+    kind: &'static str,
+    text: String,
+}
+
+/// A whole answer as JSON text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Reply(String);
+
+pub(super) fn routes(context: &Arc<Context>) -> Router {
+    let places = Arc::new(Semaphore::new(QUERIES_MAX));
+    Router::new()
+        .route("/query", get(query::instant).post(query::instant))
+        .route("/query_range", get(query::range).post(query::range))
+        .route("/format_query", get(query::format).post(query::format))
+        .route("/series", get(series::series).post(series::series))
+        .route("/labels", get(series::labels).post(series::labels))
+        .route("/label/{name}/values", get(series::values))
+        .route("/metadata", get(series::metadata))
+        .route("/rules", get(rules::rules))
+        .route("/alerts", get(rules::alerts))
+        .route("/targets", get(targets::targets))
+        .route("/status/buildinfo", get(build_info))
+        .fallback(unknown_path)
+        .with_state(Api { context: Arc::clone(context), places })
+}
+
+impl Api {
+    /// Runs work on a thread of its own once there is a place.
+    async fn run<T: Send + 'static>(
+        &self,
+        time: Duration,
+        work: impl FnOnce(&Store) -> T + Send + 'static,
+    ) -> Result<T, Fault> {
+        let store = self.context.series.clone();
+        let places = Arc::clone(&self.places);
+        let run = async {
+            let place = places.acquire_owned().await;
+            // The place is kept until the work ends, even where nobody waits for it any more.
+            let work = move || {
+                let done = work(&store);
+                drop(place);
+                done
+            };
+            tokio::task::spawn_blocking(work).await
+        };
+        match tokio::time::timeout(time.min(QUERY_TIME_MAX), run).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a query could not be answered");
+                Err(Fault::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "internal",
+                    "a fault of the daemon; its log says more",
+                ))
+            }
+            Err(_) => Err(Fault::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "timeout",
+                "query timed out in expression evaluation",
+            )),
+        }
+    }
+}
+
+impl Fault {
+    fn new(status: StatusCode, kind: &'static str, text: impl Into<String>) -> Self {
+        Self { status, kind, text: text.into() }
+    }
+
+    fn bad_data(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_data", text)
+    }
+
+    fn parameter(name: &str, text: impl std::fmt::Display) -> Self {
+        Self::bad_data(format!("invalid parameter {name:?}: {text}"))
+    }
+
+    fn execution(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "execution", text)
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let body = json!({ "status": "error", "errorType": self.kind, "error": self.text });
+        (self.status, axum::Json(body)).into_response()
+    }
+}
+
+impl Reply {
+    /// A success without warnings.
+    fn of(data: &Value) -> Self {
+        Self(json!({ "status": "success", "data": data }).to_string())
+    }
+
+    /// The same, where some of it may have been left out.
+    fn of_some(data: &Value, truncated: bool) -> Self {
+        if !truncated {
+            return Self::of(data);
+        }
+        Self(json!({ "status": "success", "data": data, "warnings": [TRUNCATED] }).to_string())
+    }
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, "application/json")], self.0).into_response()
+    }
+}
+
+async fn build_info() -> Reply {
+    Reply::of(&json!({
+        "version": API_VERSION,
+        "revision": "",
+        "branch": "",
+        "buildUser": "",
+        "buildDate": "",
+        "goVersion": "",
+        "application": "watchbell",
+        "applicationVersion": env!("CARGO_PKG_VERSION"),
+    }))
+}
+
+async fn unknown_path(uri: Uri) -> Response {
+    let body = json!({
+        "status": "error",
+        "errorType": "not_found",
+        "error": format!("there is nothing at {}", uri.path()),
+        "code": "unknown-path",
+    });
+    (StatusCode::NOT_FOUND, axum::Json(body)).into_response()
+}
+
+#[cfg(test)]
+mod tests;
