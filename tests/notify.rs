@@ -1,5 +1,7 @@
 //! The notifier against a fake Slack, a real mail server and a webhook receiver, over sockets.
 
+#![allow(clippy::unwrap_used, reason = "this is test code throughout")]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -347,3 +347,15 @@ impl Drop for Promise {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "../../tests/support/delivery.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the same samples serve the tests of the whole program"
+)]
+mod sample;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! What the tests of the whole program share: real and fake peers, and samples of what is sent.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code throughout")]
 
 pub mod delivery;
 pub mod mail;

@@ -72,7 +72,7 @@ pub(super) struct Mention {
 /// One alert in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AlertLine {
-    /// The summary, or the rule's name.
+    /// The summary, or the rule's name; empty where the title says it already.
     pub(super) what: String,
     /// `1.23% (critical > 1%) since 10:00:00 UTC`
     pub(super) value: String,
@@ -130,7 +130,11 @@ impl Wording<'_> {
             may_be_repeat: delivery.may_be_repeat,
             mention: self.mention(&delivery.purpose),
             facts: self.facts(delivery),
-            alerts: alerts.iter().take(ALERTS_MAX).map(|one| self.alert(one)).collect(),
+            alerts: alerts
+                .iter()
+                .take(ALERTS_MAX)
+                .map(|one| self.alert(one, &incident.title))
+                .collect(),
             more: alerts.len().saturating_sub(ALERTS_MAX),
             runbook: incident.runbook.as_deref().and_then(web_address),
             page: self.links.incident(incident.id),
@@ -220,7 +224,7 @@ impl Wording<'_> {
         facts
     }
 
-    fn alert(&self, alert: &AlertView) -> AlertLine {
+    fn alert(&self, alert: &AlertView, title: &str) -> AlertLine {
         let bound = alert.bound.as_deref().map_or_else(String::new, |bound| {
             format!(" ({} {})", alert.level, clean(bound, LABEL_MAX))
         });
@@ -231,8 +235,9 @@ impl Wording<'_> {
             (Level::Info | Level::Warning | Level::Critical, None) => format!(" since {since}"),
         };
         let rule = alert.labels.get("alertname").unwrap_or("alert");
+        let what = alert.summary.as_deref().unwrap_or(rule);
         AlertLine {
-            what: clean(alert.summary.as_deref().unwrap_or(rule), SUMMARY_MAX),
+            what: if what == title { String::new() } else { clean(what, SUMMARY_MAX) },
             value: format!("{}{bound}{state}", clean(&alert.value_text, LABEL_MAX)),
             labels: label_words(&alert.labels),
         }
@@ -291,7 +296,17 @@ fn reason_words(reason: &Reason) -> String {
 
 fn why(delivery: &Delivery) -> String {
     let words = clean(&delivery.message.why, WHY_MAX);
-    if words.is_empty() { reason_words(&delivery.message.reason) } else { words }
+    sentence(if words.is_empty() { reason_words(&delivery.message.reason) } else { words })
+}
+
+/// Gives words a capital and a full stop, so that sentences can follow each other.
+fn sentence(words: String) -> String {
+    let mut letters = words.chars();
+    let Some(first) = letters.next() else {
+        return words;
+    };
+    let stop = if words.ends_with(['.', '!', '?', '…']) { "" } else { "." };
+    format!("{}{}{stop}", first.to_uppercase(), letters.as_str())
 }
 
 fn names(list: &[String]) -> String {
@@ -328,4 +343,124 @@ fn is_member(id: &str) -> bool {
 
 fn is_direction(one: char) -> bool {
     matches!(one, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use watchbell_paging::outbox::Address;
+
+    use super::*;
+    use crate::notify::sample::{acked, at, hostile, incident, page, resolved};
+    use crate::notify::tests::notice;
+
+    #[test]
+    fn the_first_line_says_how_bad_what_and_what_to_do() {
+        let mut breached = incident();
+        breached.breached_at = Some(at(360));
+        let mut snoozed = acked();
+        snoozed.snoozed_until = Some(at(3750));
+        let mut warning = incident();
+        warning.severity = Severity::Warning;
+        warning.deadline = None;
+        for (incident, expected) in [
+            (incident(), "CRITICAL: api: 1.23% of requests fail. Acknowledge by 10:06:00 UTC. #42"),
+            (
+                breached,
+                "CRITICAL: api: 1.23% of requests fail. \
+                 Acknowledge now: the promise of 10:06:00 UTC is broken. #42",
+            ),
+            (warning, "WARNING: api: 1.23% of requests fail. Acknowledge and look into it. #42"),
+            (
+                acked(),
+                "CRITICAL, acknowledged by Ana: api: 1.23% of requests fail. Ana has it. #42",
+            ),
+            (
+                snoozed,
+                "CRITICAL, snoozed by Ana until 11:02:30 UTC: api: 1.23% of requests fail. \
+                 Ana has it. #42",
+            ),
+            (
+                resolved(),
+                "RESOLVED (was critical): api: 1.23% of requests fail. Nothing to do. #42",
+            ),
+        ] {
+            let delivery = page(1, Address::Terminal, incident);
+            assert_eq!(notice(&delivery, at(65)).first_line(), expected);
+        }
+    }
+
+    #[test]
+    fn a_promise_that_passed_unseen_is_called_broken() {
+        let delivery = page(1, Address::Terminal, incident());
+        assert!(notice(&delivery, at(361)).todo.contains("is broken"));
+        assert!(!notice(&delivery, at(360)).todo.contains("is broken"));
+    }
+
+    #[test]
+    fn a_time_of_another_day_carries_its_date() {
+        let delivery = page(1, Address::Terminal, incident());
+        let todo = notice(&delivery, at(0).minus(std::time::Duration::from_secs(86_400))).todo;
+        assert_eq!(todo, "Acknowledge by Wed 25 Nov 10:06:00 UTC.");
+    }
+
+    #[test]
+    fn text_from_outside_becomes_one_visible_line() {
+        for (text, length_max, expected) in [
+            ("a\r\nBcc: x", 99, "a Bcc: x"),
+            (" a \t b\u{0}\u{1b}[31m ", 99, "a b [31m"),
+            ("\u{202e}evil\u{200b}\u{2066}", 99, "evil"),
+            ("Grüße 🔥", 99, "Grüße 🔥"),
+            ("abcdef", 4, "abc…"),
+        ] {
+            assert_eq!(clean(text, length_max), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_worst_alerts_stand_first_and_the_others_are_counted() {
+        let mut incident = incident();
+        let mut other = incident.alerts[0].clone();
+        other.level = Level::Warning;
+        other.value_text = "0.6%".to_owned();
+        other.summary = None;
+        incident.alerts = vec![other; 15];
+        incident.alerts.push(super::super::sample::incident().alerts[0].clone());
+        let notice = notice(&page(1, Address::Terminal, incident), at(65));
+        assert_eq!(notice.alerts.len(), ALERTS_MAX);
+        assert_eq!(notice.more, 6);
+        assert_eq!(notice.alerts[0].value, "1.23% (critical > 1%) since 10:01:00 UTC");
+        assert_eq!(notice.alerts[0].what, "", "the title says it");
+        assert_eq!(notice.alerts[1].what, "error_rate");
+    }
+
+    #[test]
+    fn missing_data_is_said_beside_the_last_value() {
+        let mut incident = incident();
+        incident.alerts[0].no_data_since = Some(at(62));
+        let notice = notice(&page(1, Address::Terminal, incident), at(65));
+        assert_eq!(notice.alerts[0].value, "1.23% (critical > 1%), no data since 10:01:02 UTC");
+    }
+
+    #[test]
+    fn only_a_web_address_is_a_runbook() {
+        assert_eq!(notice(&page(1, Address::Terminal, hostile()), at(65)).runbook, None);
+        for (text, is_link) in [
+            ("https://wiki.example.org/a?b=1&c=2#d", true),
+            ("http://wiki/a", true),
+            ("javascript:alert(1)", false),
+            ("https://x/ y", false),
+            ("https://x/|here>", false),
+            ("see the wiki", false),
+        ] {
+            assert_eq!(web_address(text).is_some(), is_link, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_reason_still_says_why() {
+        let mut delivery = page(1, Address::Terminal, incident());
+        delivery.message.why = String::new();
+        delivery.message.reason = Reason::Escalated { step: 2 };
+        assert_eq!(notice(&delivery, at(65)).why, "Nobody answered; escalated to step 2.");
+    }
 }

@@ -252,3 +252,6 @@ fn rank(delivery: &Delivery) -> Rank {
 fn is_first_word(reason: &Reason) -> bool {
     matches!(reason, Reason::New | Reason::Rise | Reason::Reopened | Reason::Fallback)
 }
+
+#[cfg(test)]
+mod tests;

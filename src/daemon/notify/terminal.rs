@@ -47,7 +47,7 @@ fn render(notice: &Notice) -> String {
         format!("  {BOLD}{}{PLAIN} {}", notice.todo, notice.why),
     ];
     for alert in &notice.alerts {
-        if alert.what != notice.title {
+        if !alert.what.is_empty() {
             lines.push(format!("  {}", alert.what));
         }
         lines.push(format!("  {BOLD}{}{PLAIN}  {}", alert.value, alert.labels));

@@ -44,10 +44,10 @@ impl Parts<'_> {
         lines.push(format!("Why now: {}", notice.why));
         lines.push(String::new());
         for alert in &notice.alerts {
-            lines.push(format!("* {}", alert.what));
-            lines.push(format!("  {}", alert.value));
-            if !alert.labels.is_empty() {
-                lines.push(format!("  {}", alert.labels));
+            let words = [&alert.what, &alert.value, &alert.labels];
+            for (index, line) in words.into_iter().filter(|line| !line.is_empty()).enumerate() {
+                let lead = if index == 0 { "*" } else { " " };
+                lines.push(format!("{lead} {line}"));
             }
         }
         if 0 < notice.more {
@@ -87,7 +87,7 @@ impl Parts<'_> {
                         (self.head())
                         @for alert in &notice.alerts {
                             div style=(ALERT) {
-                                div { (alert.what) }
+                                @if !alert.what.is_empty() { div { (alert.what) } }
                                 div style="font-weight:bold" { (alert.value) }
                                 div style=(SMALL) { (alert.labels) }
                             }

@@ -194,13 +194,10 @@ pub(super) fn escape(text: &str, length_max: usize) -> String {
 }
 
 fn alert_words(alert: &AlertLine) -> String {
-    let labels = escape(&alert.labels, SECTION_MAX / 4);
-    let labels = if labels.is_empty() { labels } else { format!("\n{labels}") };
-    format!(
-        "{}\n*{}*{labels}",
-        escape(&alert.what, SECTION_MAX / 4),
-        escape(&alert.value, SECTION_MAX / 4)
-    )
+    let value = format!("*{}*", escape(&alert.value, SECTION_MAX / 4));
+    let lines =
+        [escape(&alert.what, SECTION_MAX / 4), value, escape(&alert.labels, SECTION_MAX / 4)];
+    lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 fn url(text: &str) -> String {
