@@ -30,6 +30,7 @@ use crate::clock::Clock;
 use crate::control::{Control, Controls, DrillStarted};
 use crate::desk::Desk;
 use crate::drill::{self, Drills};
+use crate::heartbeat::Heartbeat;
 use crate::links::Links;
 use crate::live::{Live, LiveBoard};
 use crate::notify::{NotifyError, Notifier};
@@ -40,10 +41,9 @@ use crate::secrets::{self, SecretError};
 use crate::scrape::{ScrapeHandle, Scraper};
 use crate::store::{Store, StoreError};
 use crate::supervise::{Kind, Supervisor};
-use crate::systemd::Systemd;
 use crate::targets::TargetBoard;
 use crate::telemetry::Metrics;
-use crate::{heartbeat, http};
+use crate::{http, systemd};
 
 /// Inputs that may wait for the engine.
 const INPUTS_MAX: usize = 1024;
@@ -146,7 +146,6 @@ struct App {
     notifier: Notifier,
     scrapes: ScrapeHandle,
     drills: Drills,
-    systemd: Arc<Systemd>,
     ready: Arc<AtomicBool>,
     pulse: Arc<ArcSwap<Pulse>>,
     pilot: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
@@ -242,7 +241,6 @@ impl App {
             keep,
             notifier,
             scrapes,
-            systemd: Arc::new(Systemd::from_environment()),
             ready: Arc::default(),
             pulse: Arc::new(ArcSwap::from_pointee(pulse)),
             pilot: None,
@@ -272,7 +270,7 @@ impl App {
         self.start_http()?;
         self.start_heartbeat();
         self.ready.store(true, Ordering::SeqCst);
-        self.systemd.ready();
+        systemd::ready();
         self.say_status();
         info!(url = self.setup.config.http.url, "ready");
         started(self.handle.clone());
@@ -285,9 +283,9 @@ impl App {
         pilot: Pilot,
     ) -> Result<(oneshot::Sender<()>, JoinHandle<()>), AppError> {
         let (stop, stopping) = oneshot::channel();
-        let (systemd, pulse) = (Arc::clone(&self.systemd), Arc::clone(&self.pulse));
+        let pulse = Arc::clone(&self.pulse);
         let alive = move |beat: Pulse| {
-            systemd.watchdog();
+            systemd::alive();
             pulse.store(Arc::new(beat));
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -356,8 +354,9 @@ impl App {
 
     fn start_heartbeat(&self) {
         let Some(reference) = &self.setup.config.deadman else { return };
-        let url = match secrets::resolve(reference) {
-            Ok(url) => url,
+        let ping = secrets::resolve(reference).map_err(|error| error.to_string());
+        let heartbeat = match ping.and_then(|ping| Heartbeat::new(&ping)) {
+            Ok(heartbeat) => heartbeat,
             Err(error) => {
                 error!(%error, "no heartbeat is sent");
                 return;
@@ -370,7 +369,7 @@ impl App {
                 && pulse.late <= LATE_MAX
                 && clock.now().since(pulse.at) <= LATE_MAX
         };
-        self.supervisor.spawn(Kind::Heartbeat, heartbeat::run(url, healthy, self.stopped()));
+        self.supervisor.spawn(Kind::Heartbeat, heartbeat.run(healthy, self.stopped()));
     }
 
     /// Waits for what comes from outside until something ends it.
@@ -414,7 +413,7 @@ impl App {
     }
 
     async fn reload(&mut self) -> Result<(), String> {
-        self.systemd.reloading();
+        systemd::reloading();
         let done = self.try_reload().await;
         let now = self.clock.now();
         let mut live = Live::clone(&self.live.load());
@@ -423,7 +422,7 @@ impl App {
         self.live.store(Arc::new(live));
         self.metrics.reload_successful.set(i64::from(done.is_ok()));
         self.tell_of_reload(done.is_ok()).await;
-        self.systemd.ready();
+        systemd::ready();
         self.say_status();
         done
     }
@@ -512,7 +511,7 @@ impl App {
         let up = targets.iter().filter(|target| target.health == "up").count();
         let live = self.live.load();
         let refused = if live.refused.is_some() { "; the newest configuration was refused" } else { "" };
-        self.systemd.status(&format!(
+        systemd::status(&format!(
             "{open} open incidents, {up} of {} targets up, {} rules{refused}",
             targets.len(),
             live.config.rules.len(),
@@ -520,7 +519,7 @@ impl App {
     }
 
     async fn stop(mut self) {
-        self.systemd.stopping();
+        systemd::stopping();
         self.ready.store(false, Ordering::SeqCst);
         self.handle.stop.send_replace(true);
         if let Some((stop, thread)) = self.pilot.take() {
