@@ -155,7 +155,7 @@ pub(crate) fn quantity(text: &str, word: Option<&str>) -> Result<Quantity, Fault
         let (factor, measure) =
             unit(unit_text, word).ok_or_else(|| unknown_unit(text, unit_text, span.clone()))?;
         let is_time = measure == Measure::Seconds;
-        if !is_first && !(is_time && total.measure == Measure::Seconds) {
+        if !(is_first || is_time && total.measure == Measure::Seconds) {
             return Err(malformed(text, "only lengths of time may have several parts"));
         }
         total.value = if is_first { value * factor } else { total.value + value * factor };

@@ -201,7 +201,7 @@ pub(crate) fn flag(node: &Node, out: &mut Findings<'_>) -> Option<bool> {
 pub(crate) fn integer(node: &Node, out: &mut Findings<'_>) -> Option<i64> {
     match &node.kind {
         Kind::Integer(number) => Some(*number),
-        other => wrong(node, other, "a whole number", "3", out),
+        other => wrong(node, other, "a whole number without quotes", "", out),
     }
 }
 
@@ -210,7 +210,7 @@ pub(crate) fn number(node: &Node, out: &mut Findings<'_>) -> Option<f64> {
         Kind::Float(number) if number.is_finite() => Some(*number),
         #[allow(clippy::cast_precision_loss, reason = "no setting needs 53 bits")]
         Kind::Integer(number) => Some(*number as f64),
-        other => wrong(node, other, "a number", "0.95", out),
+        other => wrong(node, other, "a number without quotes", "", out),
     }
 }
 
@@ -332,7 +332,8 @@ pub(crate) fn url(node: &Node, out: &mut Findings<'_>) -> Option<String> {
     } else {
         return Some(text.to_owned());
     };
-    out.error(Code::BadUrl, &node.place, format!("{text:?} cannot be called: {fault}"));
+    // The address is not repeated in the message: it may hold a secret.
+    out.error(Code::BadUrl, &node.place, format!("the address cannot be called: {fault}"));
     None
 }
 
@@ -378,7 +379,10 @@ fn wrong<T>(
         Kind::Array(_) => "a list",
         Kind::Table(_) => "a table",
     };
-    out.error(Code::WrongType, &node.place, format!("{due} is due here, not {found}"))
-        .help(format!("write {example}"));
+    let message = format!("{due} is due here, not {found}");
+    let finding = out.error(Code::WrongType, &node.place, message);
+    if !example.is_empty() {
+        finding.help(format!("write {example}"));
+    }
     None
 }
