@@ -385,7 +385,10 @@ fn the_defaults_that_are_described_are_the_real_ones() {
     for field in crate::root::SHAPE.keys {
         let (header, shape) = match &field.word {
             Word::Table(shape) => (format!("[{}]\n", field.name), *shape),
-            Word::Map(Word::Table(shape)) => (format!("[{}.ana]\n", field.name), *shape),
+            Word::Map(Word::Table(shape)) if field.name == "person" => {
+                ("[person.ana]\n".to_owned(), *shape)
+            }
+            Word::Map(Word::Table(shape)) => (format!("[{}.x]\n", field.name), *shape),
             Word::List(Word::Table(shape)) => (format!("[[{}]]\n", field.name), *shape),
             _ => continue,
         };
@@ -416,4 +419,137 @@ fn a_file_of_rules_is_known_by_its_tables() {
     assert!(is_rule_file("[rule.x]\n[slo.y]\n"));
     assert!(!is_rule_file("[rule.x]\n[sla]\n"));
     assert!(!is_rule_file(""));
+}
+
+/// Loads one rule and gives its unit and the number of its critical bound, or the codes.
+fn unit_of(rule: &str) -> String {
+    let checked = text(&format!("[rule.x]\n{rule}\n"));
+    if checked.has_errors() {
+        let codes: Vec<&str> = checked.diagnostics.iter().map(|one| one.code).collect();
+        return codes.join(" ");
+    }
+    let policy = &checked.config.rules[0].policy;
+    format!("{:?} {}", policy.unit, policy.bounds.critical.unwrap().value)
+}
+
+#[test]
+fn a_bound_takes_the_unit_of_its_rule() {
+    let quantile = "quantile = { q = 0.95, of = 'http_request_duration_seconds' }";
+    let ratio = "ratio = { bad = 'a_total', total = 'b_total' }";
+    for (source, bound, expected) in [
+        (ratio, "> 1%", "Ratio 0.01"),
+        (ratio, "> 0.01", "bare-number"),
+        (ratio, "> 0", "Ratio 0"),
+        (ratio, "> 1s", "unit-mismatch"),
+        (quantile, "> 500ms", "Seconds 0.5"),
+        (quantile, "> 2", "bare-number"),
+        (quantile, "> 2%", "unit-mismatch"),
+        ("quantile = { q = 0.5, of = 'cls' }", "> 0.25", "None 0.25"),
+        ("rate = 'a_total'", "> 5", "PerSecond 5"),
+        ("rate = 'a_total'", "> 5/s", "PerSecond 5"),
+        ("max = 'process_resident_memory_bytes'", "> 2GiB", "Bytes 2147483648"),
+        ("max = 'process_resident_memory_bytes'", "> 2", "bare-number"),
+        ("mean = 'queue'", "> 2", "None 2"),
+        ("mean = 'queue'\nunit = 'jobs'", "> 2", "Other(\"jobs\") 2"),
+        ("mean = 'queue'\nunit = 'jobs'", "> 2 jobs", "Other(\"jobs\") 2"),
+        ("growth = { of = 'memory' }", "> 2%/h", "RatioPerHour 0.02"),
+        ("growth = { of = 'memory' }", "> 2%", "unit-mismatch"),
+        ("forecast = { of = 'disk', reach = 0 }", "< 24h", "Seconds 86400"),
+        ("forecast = { of = 'disk', reach = '10GiB' }", "< 24", "bare-number"),
+        ("expr = 'x'\nunit = 'seconds'", "> 5m", "Seconds 300"),
+        ("expr = 'x'\nunit = 'none'", "> 5%", "unit-mismatch"),
+        ("expr = 'x'", "> 5%", "Ratio 0.05"),
+        ("expr = 'x'", "> 5", "None 5"),
+        ("ratio = { bad = 'a', total = 'b' }\nunit = 'seconds'", "> 5%", "unit-mismatch"),
+    ] {
+        let got = unit_of(&format!("{source}\ncritical = '{bound}'"));
+        assert_eq!(got, expected, "{source} {bound}");
+    }
+}
+
+#[test]
+fn what_a_rule_says_reaches_its_policy() {
+    let checked = text(
+        "[rule.busy]\nexpr = 'x'\ntarget = '< 60%'\nwarn = '> 70%'\ncritical = '> 80%'\n\
+         target_clear = '50%'\nwarn_clear = '< 60%'\ncritical_clear = '<= 70%'\n\
+         for = { warn = '5m', critical = '1m' }\nhysteresis = '0%'\nclear_for = '0s'\n\
+         no_data = 'critical'\nno_data_after = '1m'\nneeds = ['other']\nowner = 'team'\n\
+         labels = { team = 'web' }\ninterval = '1m'\nrunbook = 'https://x'\n\
+         override = [{ match = 'a=\"b\"', warn = '> 75%' }, { match = 'a=\"c\"', enabled = false }]\n\
+         [rule.other]\nratio = { bad = 'a', total = 'b' }\nwarn = '> 1%'\nfor = '2m'\nmin_bad = 0\n\
+         min_count = 20\nby = ['zone']\nwindow = '1h'\n",
+    );
+    assert_eq!(shown(&checked), "");
+    let rules = &checked.config.rules;
+    let busy = &rules[0].policy;
+    let clears = [busy.clears.target, busy.clears.warn, busy.clears.critical];
+    let clears: Vec<String> = clears
+        .iter()
+        .flatten()
+        .map(|bound| format!("{} {}", bound.comparison.as_str(), bound.value))
+        .collect();
+    assert_eq!(clears, ["< 0.5", "< 0.6", "<= 0.7"]);
+    let holds = [busy.holds.info, busy.holds.warning, busy.holds.critical];
+    assert_eq!(holds.map(|one| one.as_secs()), [0, 300, 60]);
+    assert_eq!((busy.hysteresis, busy.clear_for.as_secs()), (0.0, 0));
+    assert_eq!(busy.needs[0].as_str(), "other");
+    assert_eq!(busy.overrides.len(), 2);
+    assert!(busy.overrides[0].enabled && !busy.overrides[1].enabled);
+    assert_eq!(rules[0].labels.len(), 1);
+    let other = &rules[1].policy;
+    assert_eq!((other.min_bad, other.min_count), (0.0, 20.0));
+    assert_eq!(other.holds.critical.as_secs(), 120);
+    assert_eq!(other.window.as_secs(), 3_600);
+    assert!(other.query.contains("sum by (zone) (increase(a[1h]))"), "{}", other.query);
+    assert_eq!(checked.config.settings.rules.len(), 2);
+}
+
+#[test]
+fn a_fallback_is_due_where_critical_alerts_can_come() {
+    let critical = "match = 'severity=\"critical\"'";
+    for (routes, expected) in [
+        (vec![""], true),
+        (vec!["fallback = ['ana']"], false),
+        (vec!["match = 'severity=\"critical\"'\nfallback = ['ana']", ""], false),
+        (vec![critical, ""], true),
+        (vec!["match = 'severity=~\"warn.*|info\"'", "fallback = ['ana']"], false),
+        (vec!["match = 'severity!=\"critical\"'", "fallback = ['ana']"], false),
+        (vec!["match = 'team=\"web\"'", "fallback = ['ana']"], true),
+        // Another label leaves critical alerts for the routes below.
+        (vec!["match = 'severity=\"critical\",team=\"web\"'\nfallback = ['ana']", ""], true),
+    ] {
+        let mut whole = "[person.ana]\nterminal = true\n".to_owned();
+        for (index, route) in routes.iter().enumerate() {
+            whole += &format!("[[route]]\nname = 'r{index}'\n{route}\n");
+        }
+        let checked = text(&whole);
+        let found = checked.diagnostics.iter().any(|one| one.code == "missing-fallback");
+        assert_eq!(found, expected, "{routes:?}\n{}", shown(&checked));
+    }
+}
+
+#[test]
+fn mail_is_protected_off_loopback_by_default() {
+    for (smtp, expected) in [
+        ("smtp = 'smtp://mail.example.org'", "Required"),
+        ("smtp = 'smtp://127.0.0.1:25'", "Opportunistic"),
+        ("smtp = 'smtp://localhost:25'\ntls = 'required'", "Required"),
+        ("smtp = 'smtp://mail:25'\ntls = 'none'", "None"),
+        ("smtp = 'smtps://mail'", "Implicit"),
+    ] {
+        let checked = text(&format!("[email]\n{smtp}\nfrom = 'W <w@example.org>'\n"));
+        assert_eq!(shown(&checked), "");
+        assert_eq!(format!("{:?}", checked.config.email.unwrap().tls), expected, "{smtp}");
+    }
+}
+
+#[test]
+fn secrets_are_references() {
+    let checked = text(
+        "[slack]\ntoken = 'env:TOKEN'\napp_token = 'cred:app'\n[deadman]\nping = 'file:/run/ping'\n",
+    );
+    assert_eq!(shown(&checked), "");
+    let slack = checked.config.slack.unwrap();
+    let found = format!("{:?} {:?} {:?}", slack.token, slack.app_token, checked.config.deadman);
+    assert_eq!(found, "env:TOKEN Some(cred:app) Some(file:/run/ping)");
 }
