@@ -88,6 +88,11 @@ fn brief() -> Limits {
     Limits { chat: Duration::from_millis(300), mail: Duration::from_millis(300) }
 }
 
+/// Long enough for a busy machine to do something else meanwhile.
+fn patient() -> Limits {
+    Limits { chat: Duration::from_secs(3), mail: Duration::from_secs(3) }
+}
+
 async fn slack_bench(limits: Limits) -> (Slack, Bench) {
     let slack = Slack::start().await;
     let mut config = configuration();
@@ -240,7 +245,7 @@ async fn a_form_that_slack_refuses_is_sent_again_as_plain_text_at_once() {
 
 #[tokio::test]
 async fn a_hanging_slack_is_left_within_the_limit_and_holds_up_nobody_else() {
-    let (slack, mut bench) = slack_bench(brief()).await;
+    let (slack, mut bench) = slack_bench(patient()).await;
     slack.fail_next("chat.postMessage", Fault::Hang);
     bench.send(page(1, ana(), incident()));
     slack.wait_for_count("chat.postMessage", 1).await;
@@ -251,7 +256,7 @@ async fn a_hanging_slack_is_left_within_the_limit_and_holds_up_nobody_else() {
     let (second, outcome) = bench.next().await;
     assert_eq!(second, DeliveryId(1));
     let (after, why) = retry_of(outcome);
-    assert_eq!((after, why.as_str()), (None, "slack gave no answer within 300ms"));
+    assert_eq!((after, why.as_str()), (None, "slack gave no answer within 3s"));
 }
 
 #[tokio::test]
@@ -315,7 +320,7 @@ async fn hostile_labels_call_nobody_in_slack() {
 
 #[tokio::test]
 async fn stopping_reports_what_waits_and_ends_in_time() {
-    let (slack, mut bench) = slack_bench(brief()).await;
+    let (slack, mut bench) = slack_bench(patient()).await;
     slack.fail_always("*", Fault::Hang);
     bench.send(page(1, ana(), incident()));
     slack.wait_for_count("chat.postMessage", 1).await;
@@ -363,6 +368,21 @@ async fn a_reload_takes_effect_and_a_bad_one_changes_nothing() {
     let calls = slack.calls();
     assert_eq!(calls[0].bearer.as_deref(), Some("xoxb-secret"));
     assert_eq!(calls[1].bearer.as_deref(), Some("xoxb-second"));
+}
+
+#[tokio::test]
+async fn the_daemon_is_cut_off_when_the_newest_attempt_over_every_channel_failed() {
+    let (slack, mut bench) = slack_bench(Limits::default()).await;
+    assert!(!bench.notifier.is_cut_off(), "nothing was tried");
+    slack.fail_next("*", Fault::Status(500));
+    bench.outcome(page(1, ana(), incident())).await;
+    assert!(bench.notifier.is_cut_off());
+    bench.outcome(page(2, ana(), incident())).await;
+    bench.outcome(page(3, ana_mail(), incident())).await;
+    assert!(!bench.notifier.is_cut_off(), "slack works");
+    slack.fail_next("*", Fault::Status(500));
+    bench.outcome(page(4, ana(), incident())).await;
+    assert!(bench.notifier.is_cut_off());
 }
 
 #[tokio::test]

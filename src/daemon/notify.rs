@@ -13,17 +13,19 @@ mod webhook;
 mod terminal;
 mod channels;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 use watchbell_config::value::Config;
 use watchbell_paging::engine::Input;
 use watchbell_paging::outbox::{Address, Delivery, Outcome};
+use watchbell_paging::route::ChannelKind;
 
 use crate::clock::Clock;
 use crate::desk::{Closed, Desk};
@@ -86,6 +88,8 @@ pub enum NotifyError {
 pub struct Notifier {
     channels: Arc<ArcSwap<Channels>>,
     reloads: Arc<watch::Sender<()>>,
+    /// Whether the newest attempt of each kind arrived.
+    reached: Arc<Mutex<BTreeMap<ChannelKind, bool>>>,
     limits: Limits,
     metrics: Arc<Metrics>,
     clock: Arc<Clock>,
@@ -101,6 +105,7 @@ impl Notifier {
         Ok(Self {
             channels: Arc::new(ArcSwap::from_pointee(channels)),
             reloads: Arc::new(watch::Sender::new(())),
+            reached: Arc::default(),
             limits: Limits::default(),
             metrics,
             clock: Arc::new(Clock::start()),
@@ -122,6 +127,14 @@ impl Notifier {
         self.channels.store(Arc::new(Channels::new(config, links)?));
         self.reloads.send_replace(());
         Ok(())
+    }
+
+    /// Tells whether the newest attempt over every kind of channel that was used has failed, so
+    /// that nobody can be reached.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        let reached = self.reached.lock();
+        !reached.is_empty() && reached.values().all(|reached| !reached)
     }
 
     /// Tries every channel without paging anyone: its name, and what is wrong with it.
@@ -343,6 +356,8 @@ impl Sender {
             .delivery_seconds
             .with_label_values(&[channel])
             .observe(end.took.as_secs_f64());
+        let is_reached = matches!(end.outcome, Outcome::Accepted { .. });
+        self.notifier.reached.lock().insert(end.delivery.address.kind(), is_reached);
         self.report(&end.delivery, end.outcome);
     }
 
