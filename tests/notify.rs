@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -21,11 +22,13 @@ use support::mail::{MailServer, REFUSED_DOMAIN};
 use support::slack::{Fault, Slack};
 use support::{DEADLINE, spawn};
 use tokio::sync::{mpsc, oneshot, watch};
+use watchbell::desk::{Desk, Request};
 use watchbell::links::Links;
-use watchbell::notify::{Limits, Notifier};
+use watchbell::notify::{Limits, Notifier, parse_action};
 use watchbell::supervise::Supervisor;
 use watchbell::telemetry::Metrics;
 use watchbell_config::value::{Config, MailTls, SecretOr, SecretRef, Webhook};
+use watchbell_paging::command::{Answer, Command, Surface};
 use watchbell_paging::engine::Input;
 use watchbell_paging::id::{DeliveryId, IncidentId, PersonId};
 use watchbell_paging::outbox::{Address, Anchor, Delivery, Outcome, Purpose, Reason};
@@ -83,6 +86,11 @@ fn links() -> Links {
 
 fn brief() -> Limits {
     Limits { chat: Duration::from_millis(300), mail: Duration::from_millis(300) }
+}
+
+/// Long enough for a busy machine to do something else meanwhile.
+fn patient() -> Limits {
+    Limits { chat: Duration::from_secs(3), mail: Duration::from_secs(3) }
 }
 
 async fn slack_bench(limits: Limits) -> (Slack, Bench) {
@@ -237,7 +245,7 @@ async fn a_form_that_slack_refuses_is_sent_again_as_plain_text_at_once() {
 
 #[tokio::test]
 async fn a_hanging_slack_is_left_within_the_limit_and_holds_up_nobody_else() {
-    let (slack, mut bench) = slack_bench(brief()).await;
+    let (slack, mut bench) = slack_bench(patient()).await;
     slack.fail_next("chat.postMessage", Fault::Hang);
     bench.send(page(1, ana(), incident()));
     slack.wait_for_count("chat.postMessage", 1).await;
@@ -248,7 +256,7 @@ async fn a_hanging_slack_is_left_within_the_limit_and_holds_up_nobody_else() {
     let (second, outcome) = bench.next().await;
     assert_eq!(second, DeliveryId(1));
     let (after, why) = retry_of(outcome);
-    assert_eq!((after, why.as_str()), (None, "slack gave no answer within 300ms"));
+    assert_eq!((after, why.as_str()), (None, "slack gave no answer within 3s"));
 }
 
 #[tokio::test]
@@ -312,7 +320,7 @@ async fn hostile_labels_call_nobody_in_slack() {
 
 #[tokio::test]
 async fn stopping_reports_what_waits_and_ends_in_time() {
-    let (slack, mut bench) = slack_bench(brief()).await;
+    let (slack, mut bench) = slack_bench(patient()).await;
     slack.fail_always("*", Fault::Hang);
     bench.send(page(1, ana(), incident()));
     slack.wait_for_count("chat.postMessage", 1).await;
@@ -363,6 +371,21 @@ async fn a_reload_takes_effect_and_a_bad_one_changes_nothing() {
 }
 
 #[tokio::test]
+async fn the_daemon_is_cut_off_when_the_newest_attempt_over_every_channel_failed() {
+    let (slack, mut bench) = slack_bench(Limits::default()).await;
+    assert!(!bench.notifier.is_cut_off(), "nothing was tried");
+    slack.fail_next("*", Fault::Status(500));
+    bench.outcome(page(1, ana(), incident())).await;
+    assert!(bench.notifier.is_cut_off());
+    bench.outcome(page(2, ana(), incident())).await;
+    bench.outcome(page(3, ana_mail(), incident())).await;
+    assert!(!bench.notifier.is_cut_off(), "slack works");
+    slack.fail_next("*", Fault::Status(500));
+    bench.outcome(page(4, ana(), incident())).await;
+    assert!(bench.notifier.is_cut_off());
+}
+
+#[tokio::test]
 async fn probing_asks_slack_and_the_mail_server_and_pages_nobody() {
     let slack = Slack::start().await;
     let mut config = configuration();
@@ -375,6 +398,81 @@ async fn probing_asks_slack_and_the_mail_server_and_pages_nobody() {
     assert!(found["email"].is_err());
     assert_eq!(slack.calls().len(), 1);
     assert_eq!(bench.notifier.probe().await[0], ("slack".to_owned(), Ok(())));
+}
+
+/// A click on Acknowledge, as it comes over the socket.
+fn click(api_url: &str) -> Value {
+    serde_json::json!({
+        "envelope_id": "e-1",
+        "type": "interactive",
+        "accepts_response_payload": false,
+        "payload": {
+            "type": "block_actions",
+            "user": {"id": "U01", "username": "ana"},
+            "response_url": format!("{api_url}/respond"),
+            "message": {"ts": "1.2", "something": ["new"]},
+            "actions": [{"action_id": "watchbell_ack", "value": "42"}],
+        },
+    })
+}
+
+/// A desk whose engine is the test.
+fn desk() -> (Desk, mpsc::Receiver<Request>) {
+    let (requests, asked) = mpsc::channel(4);
+    (Desk::new(requests, Arc::new(ArcSwap::default())), asked)
+}
+
+#[tokio::test]
+async fn a_click_over_the_socket_is_answered_after_it_is_durable() {
+    let slack = Slack::start().await;
+    let mut config = configuration();
+    let mut table = slack_table(&slack.api_url());
+    table.app_token = Some(SecretRef::Literal("xapp-secret".to_owned()));
+    config.slack = Some(table);
+    let bench = Bench::start(&config, Limits::default());
+    let (desk, mut asked) = desk();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (supervisor, _ended) = Supervisor::new();
+    let listening = spawn(bench.notifier.clone().listen(desk, supervisor, async {
+        drop(stopped.await);
+    }));
+    slack.wait_for_count("socket.open", 1).await;
+    let opened = &slack.wait_for_count("apps.connections.open", 1).await[0];
+    assert_eq!(opened.bearer.as_deref(), Some("xapp-secret"));
+
+    slack.send_frame(&click(&slack.api_url()));
+    let request = tokio::time::timeout(DEADLINE, asked.recv()).await.unwrap().unwrap();
+    let Request::Command(Command::Ack { incident, by, .. }, answer) = request else {
+        panic!("{request:?}")
+    };
+    assert_eq!((incident, by.name.as_str(), by.surface), (IncidentId(42), "ana", Surface::Slack));
+    assert!(slack.calls().iter().all(|call| call.method != "socket"), "not durable yet");
+    let already =
+        Answer::Already { incident: Arc::new(acked()), first: "ben".to_owned(), at: at(0) };
+    answer.send(already).unwrap();
+    let heard = &slack.wait_for_count("socket", 1).await[0];
+    assert_eq!(heard.body, serde_json::json!({"envelope_id": "e-1"}));
+    let told = &slack.wait_for_count("respond", 1).await[0];
+    assert_eq!(told.body["response_type"], "ephemeral");
+    assert!(told.body["text"].as_str().unwrap().starts_with("Ben was first with #42"));
+    assert_eq!(told.bearer, None, "the token goes to the API only");
+
+    stop.send(()).unwrap();
+    tokio::time::timeout(DEADLINE, listening).await.unwrap().unwrap();
+    slack.wait_for_count("socket.close", 1).await;
+}
+
+#[tokio::test]
+async fn an_answer_to_a_click_goes_to_slack_only() {
+    let (slack, bench) = slack_bench(Limits::default()).await;
+    let mut payload = click("https://evil.example")["payload"].clone();
+    let action = parse_action(&payload.to_string()).unwrap();
+    let error = bench.notifier.respond(&action, "hello").await.unwrap_err();
+    assert!(error.contains("is not an address of Slack"), "{error}");
+    payload["response_url"] = Value::from(format!("{}/respond", slack.api_url()));
+    let action = parse_action(&payload.to_string()).unwrap();
+    bench.notifier.respond(&action, "hello").await.unwrap();
+    assert_eq!(slack.calls().len(), 1);
 }
 
 fn mail_config(server: &MailServer) -> Config {

@@ -7,24 +7,28 @@ mod queue;
 mod wire;
 mod format;
 mod slack;
+mod socket;
 mod email;
 mod webhook;
 mod terminal;
 mod channels;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::mpsc;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 use watchbell_config::value::Config;
 use watchbell_paging::engine::Input;
 use watchbell_paging::outbox::{Address, Delivery, Outcome};
+use watchbell_paging::route::ChannelKind;
 
 use crate::clock::Clock;
+use crate::desk::{Closed, Desk};
 use crate::links::Links;
 use crate::secrets::SecretError;
 use crate::supervise::{Kind, Supervisor};
@@ -32,6 +36,7 @@ use crate::telemetry::Metrics;
 
 use channels::Channels;
 use queue::{Next, Queue};
+use socket::Ear;
 
 pub use slack::action::{Action, SlackAction, parse_action, verify_signature};
 
@@ -82,6 +87,9 @@ pub enum NotifyError {
 #[derive(Clone, Debug)]
 pub struct Notifier {
     channels: Arc<ArcSwap<Channels>>,
+    reloads: Arc<watch::Sender<()>>,
+    /// Whether the newest attempt of each kind arrived.
+    reached: Arc<Mutex<BTreeMap<ChannelKind, bool>>>,
     limits: Limits,
     metrics: Arc<Metrics>,
     clock: Arc<Clock>,
@@ -96,6 +104,8 @@ impl Notifier {
         let channels = Channels::new(config, links)?;
         Ok(Self {
             channels: Arc::new(ArcSwap::from_pointee(channels)),
+            reloads: Arc::new(watch::Sender::new(())),
+            reached: Arc::default(),
             limits: Limits::default(),
             metrics,
             clock: Arc::new(Clock::start()),
@@ -115,13 +125,102 @@ impl Notifier {
     /// As [`Notifier::new`]; then nothing has changed.
     pub fn reconfigure(&self, config: &Config, links: Links) -> Result<(), NotifyError> {
         self.channels.store(Arc::new(Channels::new(config, links)?));
+        self.reloads.send_replace(());
         Ok(())
+    }
+
+    /// Tells whether the newest attempt over every kind of channel that was used has failed, so
+    /// that nobody can be reached.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        let reached = self.reached.lock();
+        !reached.is_empty() && reached.values().all(|reached| !reached)
     }
 
     /// Tries every channel without paging anyone: its name, and what is wrong with it.
     pub async fn probe(&self) -> Vec<(String, Result<(), String>)> {
         let channels = self.channels.load_full();
         Box::pin(channels.probe(self.limits)).await
+    }
+
+    /// Tells whether a request was signed by Slack within the last five minutes; never without a
+    /// signing secret. `timestamp` and `signature` are the headers `X-Slack-Request-Timestamp` and
+    /// `X-Slack-Signature`.
+    #[must_use]
+    pub fn is_from_slack(&self, timestamp: &str, body: &[u8], signature: &str) -> bool {
+        self.channels.load().signing().is_some_and(|secret| {
+            verify_signature(secret.reveal(), timestamp, body, signature, self.clock.now())
+        })
+    }
+
+    /// Hands a click in and waits until it is durable. Returns what the clicker has to know
+    /// beyond the edit of the message, for [`Notifier::respond`].
+    ///
+    /// # Errors
+    /// The daemon is stopping.
+    pub async fn click(&self, desk: &Desk, action: &SlackAction) -> Result<Option<String>, Closed> {
+        let settings = Arc::clone(self.channels.load().settings());
+        let now = self.clock.now();
+        let answer = desk.ask(action.command(&settings, now)).await?;
+        Ok(slack::action::words(&answer, &settings, now))
+    }
+
+    /// Tells the clicker alone something.
+    ///
+    /// # Errors
+    /// It did not arrive.
+    pub async fn respond(&self, action: &SlackAction, words: &str) -> Result<(), String> {
+        let channels = self.channels.load_full();
+        let sending = channels.respond(action.response_url.as_deref(), words);
+        let sent = tokio::time::timeout(self.limits.chat, Box::pin(sending)).await;
+        sent.map_err(|_| "slack gave no answer".to_owned())?
+    }
+
+    /// Listens to Slack's socket, where one is configured, until `stop` resolves; a reload with
+    /// another app token opens another.
+    pub async fn listen<S>(self, desk: Desk, supervisor: Supervisor, stop: S)
+    where
+        S: Future<Output = ()> + Send,
+    {
+        tokio::pin!(stop);
+        let mut reloads = self.reloads.subscribe();
+        loop {
+            let opening = self.channels.load().socket().cloned();
+            let changed = async {
+                while reloads.changed().await.is_ok() {
+                    let channels = self.channels.load();
+                    let is_same = match (&opening, channels.socket()) {
+                        (Some(old), Some(new)) => old.is_same(new),
+                        (None, None) => true,
+                        (Some(_), None) | (None, Some(_)) => false,
+                    };
+                    if !is_same {
+                        break;
+                    }
+                }
+            };
+            let is_stop = match &opening {
+                Some(opening) => {
+                    let mut is_stop = false;
+                    let ear = Ear::new(self.clone(), desk.clone(), supervisor.clone());
+                    let until = async {
+                        tokio::select! {
+                            () = &mut stop => is_stop = true,
+                            () = changed => {}
+                        }
+                    };
+                    Box::pin(opening.listen(ear, until)).await;
+                    is_stop
+                }
+                None => tokio::select! {
+                    () = &mut stop => true,
+                    () = changed => false,
+                },
+            };
+            if is_stop {
+                return;
+            }
+        }
     }
 
     /// Carries deliveries until `stop` resolves or their source ends. Outcomes go to `inputs`;
@@ -257,6 +356,8 @@ impl Sender {
             .delivery_seconds
             .with_label_values(&[channel])
             .observe(end.took.as_secs_f64());
+        let is_reached = matches!(end.outcome, Outcome::Accepted { .. });
+        self.notifier.reached.lock().insert(end.delivery.address.kind(), is_reached);
         self.report(&end.delivery, end.outcome);
     }
 

@@ -1,5 +1,5 @@
 //! A fake of Slack's Web API on loopback: it answers like Slack, writes every call down, and
-//! fails on request.
+//! fails on request. Its socket mode sends what a test tells it to.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -12,9 +12,12 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{broadcast, watch};
+use tokio_tungstenite::tungstenite::Message as Frame;
 
 /// A call as it arrived, whether it was answered or not.
 #[derive(Clone, Debug)]
@@ -55,6 +58,9 @@ pub struct Slack {
 
 struct Shared {
     calls: watch::Sender<Vec<Call>>,
+    /// Frames for the oldest open socket.
+    frames: broadcast::Sender<String>,
+    sockets: SocketAddr,
     faults: Mutex<Faults>,
 }
 
@@ -68,10 +74,14 @@ impl Slack {
     /// Starts it on a free port.
     pub async fn start() -> Self {
         let (calls, seen) = watch::channel(Vec::new());
-        let shared = Arc::new(Shared { calls, faults: Mutex::default() });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let sockets = listener.local_addr().unwrap();
+        let frames = broadcast::Sender::new(16);
+        let shared = Arc::new(Shared { calls, frames, sockets, faults: Mutex::default() });
+        super::spawn(accept(listener, Arc::clone(&shared)));
         let router =
             Router::new().route("/api/{method}", any(answer)).with_state(Arc::clone(&shared));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         super::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { address, shared, seen }
@@ -95,6 +105,11 @@ impl Slack {
     /// Works again.
     pub fn heal(&self) {
         *self.shared.faults.lock() = Faults::default();
+    }
+
+    /// Sends a frame to every open socket; what comes back is a call of the method `socket`.
+    pub fn send_frame(&self, frame: &Value) {
+        self.shared.frames.send(frame.to_string()).unwrap();
     }
 
     /// Returns every call so far.
@@ -122,6 +137,46 @@ impl Slack {
             calls.iter().filter(|call| call.method == method).cloned().collect()
         };
         of(&self.wait_for(|calls| count <= of(calls).len(), super::DEADLINE).await)
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        super::spawn(socket(stream, Arc::clone(&shared)));
+    }
+}
+
+async fn socket(stream: TcpStream, shared: Arc<Shared>) {
+    let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+    let mut frames = shared.frames.subscribe();
+    let hello = json!({
+        "type": "hello",
+        "num_connections": 1,
+        "connection_info": {"app_id": "A1"},
+        "debug_info": {"host": "fake"},
+    });
+    socket.send(Frame::text(hello.to_string())).await.unwrap();
+    shared.write("socket.open", Value::Null, None);
+    loop {
+        tokio::select! {
+            Ok(frame) = frames.recv() => socket.send(Frame::text(frame)).await.unwrap(),
+            heard = socket.next() => match heard {
+                Some(Ok(Frame::Text(text))) => {
+                    let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+                    shared.write("socket", body, None);
+                }
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => break,
+            },
+        }
+    }
+    shared.write("socket.close", Value::Null, None);
+}
+
+impl Shared {
+    fn write(&self, method: &str, body: Value, bearer: Option<String>) {
+        let call = Call { method: method.to_owned(), body, bearer, at: now() };
+        self.calls.send_modify(|calls| calls.push(call));
     }
 }
 
@@ -157,7 +212,7 @@ async fn answer(
             axum::Json(json!({"ok": false, "error": error})).into_response()
         }
         Some(Fault::Odd(text)) => ([("content-type", "application/json")], text).into_response(),
-        None => axum::Json(as_slack(&method, &call, number)).into_response(),
+        None => axum::Json(as_slack(&shared, &call, number)).into_response(),
     }
 }
 
@@ -172,12 +227,15 @@ impl Faults {
 }
 
 /// A channel keeps its id: the same name gives the same one.
-fn as_slack(method: &str, call: &Call, number: usize) -> Value {
+fn as_slack(shared: &Shared, call: &Call, number: usize) -> Value {
+    if call.method == "respond" {
+        return json!({"ok": true});
+    }
     if call.bearer.is_none() {
         return json!({"ok": false, "error": "not_authed"});
     }
     let text = |key: &str| call.body[key].as_str().unwrap_or_default().to_owned();
-    match method {
+    match call.method.as_str() {
         "chat.postMessage" => {
             let written = text("channel");
             if written.is_empty() {
@@ -199,6 +257,9 @@ fn as_slack(method: &str, call: &Call, number: usize) -> Value {
             json!({"ok": true, "channel": text("channel"), "ts": text("ts"), "text": text("text")})
         }
         "auth.test" => json!({"ok": true, "url": "https://test.slack.com/", "user_id": "U0BOT"}),
+        "apps.connections.open" => {
+            json!({"ok": true, "url": format!("ws://{}/link", shared.sockets)})
+        }
         _ => json!({"ok": false, "error": "unknown_method"}),
     }
 }

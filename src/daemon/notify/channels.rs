@@ -15,6 +15,7 @@ use watchbell_paging::time::{Timestamp, format_duration};
 use super::email::Mail;
 use super::format::{Notice, Wording};
 use super::slack::Slack;
+use super::socket::Opening;
 use super::webhook::{Context, Webhook};
 use super::wire::{Wire, connector};
 use super::{Limits, NotifyError, terminal};
@@ -29,6 +30,8 @@ pub(super) struct Channels {
     url: String,
     wire: Wire,
     slack: Option<Slack>,
+    socket: Option<Opening>,
+    signing: Option<Secret>,
     mail: Option<Mail>,
     webhooks: BTreeMap<String, Webhook>,
 }
@@ -44,6 +47,21 @@ impl Channels {
                 let has_buttons = table.app_token.is_some() || table.signing_secret.is_some();
                 Ok(Slack::new(connector.clone(), &table.api_url, &token, has_buttons))
             })
+            .transpose()?;
+        let socket = config
+            .slack
+            .as_ref()
+            .and_then(|table| Some((table, table.app_token.as_ref()?)))
+            .map(|(table, token)| {
+                let token = resolve("[slack] app_token", token)?;
+                Ok(Opening::new(connector.clone(), &table.api_url, token))
+            })
+            .transpose()?;
+        let signing = config
+            .slack
+            .as_ref()
+            .and_then(|table| table.signing_secret.as_ref())
+            .map(|secret| resolve("[slack] signing_secret", secret))
             .transpose()?;
         let mail = config
             .email
@@ -67,6 +85,8 @@ impl Channels {
             url: config.http.url.clone(),
             wire: Wire::new(connector),
             slack,
+            socket,
+            signing,
             mail,
             webhooks,
         })
@@ -105,6 +125,33 @@ impl Channels {
             Address::Terminal => {
                 within(limits.chat, "the terminal", terminal::deliver(&notice)).await
             }
+        }
+    }
+
+    /// What the engine was told by this configuration.
+    pub(super) fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    /// How clicks are heard, if over a socket.
+    pub(super) fn socket(&self) -> Option<&Opening> {
+        self.socket.as_ref()
+    }
+
+    /// What Slack signs its requests with.
+    pub(super) fn signing(&self) -> Option<&Secret> {
+        self.signing.as_ref()
+    }
+
+    /// Answers a click, seen by the clicker alone.
+    ///
+    /// # Errors
+    /// It did not arrive.
+    pub(super) async fn respond(&self, url: Option<&str>, words: &str) -> Result<(), String> {
+        match (&self.slack, url) {
+            (Some(slack), Some(url)) => slack.respond(&self.wire, url, words).await,
+            (Some(_), None) => Err("the click brought no response_url".to_owned()),
+            (None, _) => Err("the configuration has no [slack]".to_owned()),
         }
     }
 

@@ -12,9 +12,9 @@ use watchbell_paging::level::Severity;
 use watchbell_paging::outbox::{Address, Anchor, Delivery, Outcome, Purpose, Reason};
 
 /// Attempts that run at the same time; urgent pages may go beyond.
-const RUNNING_MAX: usize = 64;
+const RUNNING_MAX: usize = 32;
 /// Attempts that run at the same time, urgent pages included.
-const RUNNING_URGENT_MAX: usize = 512;
+const RUNNING_URGENT_MAX: usize = 128;
 /// Slack's limit for one channel: a message a second, with short bursts.
 const GATE_PER_SECOND: f64 = 1.0;
 const GATE_BURST: f64 = 4.0;
@@ -34,12 +34,17 @@ pub(super) enum Next {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Conversation(IncidentId, Address);
 
-/// Slack limits each method in each channel.
+/// What stands behind each other. Slack limits each method in each channel, so edits have a lane
+/// of their own, named by the channel id of their message.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct GateKey {
-    channel: String,
-    is_edit: bool,
+enum Lane {
+    Slack(String),
+    SlackEdits(String),
+    Other(Address),
 }
+
+/// The place within a lane.
+type Place = (Rank, u64);
 
 #[derive(Clone, Copy, Debug)]
 struct Gate {
@@ -71,37 +76,41 @@ enum Rank {
 /// journal, so the engine bounds their number and none may be dropped here.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    waiting: BTreeMap<(Rank, u64), Delivery>,
+    lanes: BTreeMap<Lane, BTreeMap<Place, Delivery>>,
     sequence: u64,
     running: BTreeMap<Conversation, Running>,
     running_count: usize,
-    gates: BTreeMap<GateKey, Gate>,
+    gates: BTreeMap<Lane, Gate>,
 }
 
 impl Queue {
     /// Takes a delivery in. An edit replaces an older one that still waits; that one's outcome
     /// is returned, for the newer one shows all that it would have shown.
     pub(super) fn push(&mut self, delivery: Delivery) -> Option<(DeliveryId, Outcome)> {
-        let superseded = self.take_older_edit(&delivery);
         self.sequence += 1;
-        self.waiting.insert((rank(&delivery), self.sequence), delivery);
+        let place = (rank(&delivery), self.sequence);
+        let lane = self.lanes.entry(lane(&delivery)).or_default();
+        let superseded = take_older_edit(lane, &delivery);
+        lane.insert(place, delivery);
         superseded
     }
 
     /// Returns the next delivery that is due at `now`, if any; the caller reports its end.
     pub(super) fn take(&mut self, now: Duration) -> Option<Next> {
-        if self.running_count >= RUNNING_URGENT_MAX {
-            return None;
+        let (lane, place) = self
+            .heads(now)
+            .filter(|(_, _, due)| *due <= now)
+            .min_by_key(|(_, place, _)| *place)
+            .map(|(lane, place, _)| (lane.clone(), place))?;
+        let waiting = self.lanes.get_mut(&lane)?;
+        let delivery = waiting.remove(&place)?;
+        if waiting.is_empty() {
+            self.lanes.remove(&lane);
         }
-        let (key, pause) = self.waiting.iter().find_map(|(key, delivery)| {
-            let due = self.due_at(key.0, delivery, now)?;
-            (due <= now).then(|| (*key, self.pause(delivery, now)))
-        })?;
-        let delivery = self.waiting.remove(&key)?;
-        if let Some(pause) = pause {
-            return Some(Next::Refuse(delivery, pause));
+        if let Some(left) = self.pause(&lane, now) {
+            return Some(Next::Refuse(delivery, left));
         }
-        self.spend(&delivery, now);
+        self.spend(lane, now);
         self.running_count += 1;
         let running = self.running.entry(conversation(&delivery)).or_default();
         *running.count(&delivery) += 1;
@@ -110,7 +119,7 @@ impl Queue {
 
     /// Returns when `take` may answer again without anything else happening.
     pub(super) fn next_at(&self, now: Duration) -> Option<Duration> {
-        self.waiting.iter().filter_map(|(key, one)| self.due_at(key.0, one, now)).min()
+        self.heads(now).map(|(_, _, due)| due).min()
     }
 
     /// Notes that an attempt ended.
@@ -128,8 +137,7 @@ impl Queue {
 
     /// Leaves the channel of a delivery alone until `until`.
     pub(super) fn pause_until(&mut self, delivery: &Delivery, until: Duration, now: Duration) {
-        if let Some(key) = gate_key(delivery) {
-            let gate = self.gate(key, now);
+        if let Some(gate) = self.gate(lane(delivery), now) {
             gate.paused_until = gate.paused_until.max(until);
         }
     }
@@ -139,64 +147,55 @@ impl Queue {
         self.running_count
     }
 
-    /// Returns everything that waits, in order.
+    /// Returns everything that waits.
     pub(super) fn drain(&mut self) -> Vec<Delivery> {
-        std::mem::take(&mut self.waiting).into_values().collect()
+        std::mem::take(&mut self.lanes).into_values().flat_map(BTreeMap::into_values).collect()
     }
 
-    fn take_older_edit(&mut self, newer: &Delivery) -> Option<(DeliveryId, Outcome)> {
-        if newer.purpose != Purpose::Edit {
-            return None;
-        }
-        let key = self.waiting.iter().find_map(|(key, older)| {
-            let same = older.purpose == Purpose::Edit
-                && conversation(older) == conversation(newer)
-                && older.anchor == newer.anchor
-                && older.id != newer.id;
-            same.then_some(*key)
-        })?;
-        let older = self.waiting.remove(&key)?;
-        Some((older.id, Outcome::Accepted { anchor: older.anchor }))
+    /// Of each lane the first delivery that only time holds back, and when it may go.
+    fn heads(&self, now: Duration) -> impl Iterator<Item = (&Lane, Place, Duration)> {
+        self.lanes.iter().filter_map(move |(lane, waiting)| {
+            let (place, _) = waiting.iter().find(|(place, one)| self.is_free(place.0, one))?;
+            Some((lane, *place, self.due_at(lane, place.0, now)))
+        })
     }
 
-    /// `None`: only the end of something else can make it due.
-    fn due_at(&self, rank: Rank, delivery: &Delivery, now: Duration) -> Option<Duration> {
+    /// Tells whether nothing that runs holds it back.
+    fn is_free(&self, rank: Rank, delivery: &Delivery) -> bool {
+        let most = if rank == Rank::Urgent { RUNNING_URGENT_MAX } else { RUNNING_MAX };
         let running = self.running.get(&conversation(delivery)).copied().unwrap_or_default();
-        let blocked = running.messages > 0
-            || (delivery.purpose == Purpose::Edit && running.edits > 0)
-            || (rank != Rank::Urgent && self.running_count >= RUNNING_MAX);
-        if blocked {
-            return None;
-        }
-        let gate = gate_key(delivery).and_then(|key| self.gates.get(&key));
-        let wait = gate.map_or(Duration::ZERO, |gate| gate.wait(now));
-        let is_free = rank == Rank::Urgent || self.pause(delivery, now).is_some();
-        Some(if is_free { now } else { now.saturating_add(wait) })
+        let is_alone = running.edits == 0 || delivery.purpose != Purpose::Edit;
+        self.running_count < most && running.messages == 0 && is_alone
     }
 
-    fn pause(&self, delivery: &Delivery, now: Duration) -> Option<Duration> {
-        let gate = self.gates.get(&gate_key(delivery)?)?;
-        let left = gate.paused_until.saturating_sub(now);
+    fn due_at(&self, lane: &Lane, rank: Rank, now: Duration) -> Duration {
+        let wait = self.gates.get(lane).map_or(Duration::ZERO, |gate| gate.wait(now));
+        let is_now = rank == Rank::Urgent || self.pause(lane, now).is_some();
+        if is_now { now } else { now.saturating_add(wait) }
+    }
+
+    fn pause(&self, lane: &Lane, now: Duration) -> Option<Duration> {
+        let left = self.gates.get(lane)?.paused_until.saturating_sub(now);
         (!left.is_zero()).then_some(left)
     }
 
-    fn spend(&mut self, delivery: &Delivery, now: Duration) {
-        if let Some(key) = gate_key(delivery) {
-            let gate = self.gate(key, now);
+    fn spend(&mut self, lane: Lane, now: Duration) {
+        if let Some(gate) = self.gate(lane, now) {
             gate.tokens = gate.tokens_at(now) - 1.0;
             gate.filled_at = now;
         }
     }
 
-    fn gate(&mut self, key: GateKey, now: Duration) -> &mut Gate {
+    fn gate(&mut self, lane: Lane, now: Duration) -> Option<&mut Gate> {
+        match lane {
+            Lane::Other(_) => return None,
+            Lane::Slack(_) | Lane::SlackEdits(_) => {}
+        }
         if self.gates.len() >= GATES_MAX {
             self.gates.retain(|_, gate| !gate.is_idle(now));
         }
-        self.gates.entry(key).or_insert(Gate {
-            tokens: GATE_BURST,
-            filled_at: now,
-            paused_until: Duration::ZERO,
-        })
+        let full = Gate { tokens: GATE_BURST, filled_at: now, paused_until: Duration::ZERO };
+        Some(self.gates.entry(lane).or_insert(full))
     }
 }
 
@@ -221,20 +220,40 @@ impl Gate {
     }
 }
 
+fn take_older_edit(
+    lane: &mut BTreeMap<Place, Delivery>,
+    newer: &Delivery,
+) -> Option<(DeliveryId, Outcome)> {
+    if newer.purpose != Purpose::Edit {
+        return None;
+    }
+    let place = lane.iter().find_map(|(place, older)| {
+        let is_same = older.purpose == Purpose::Edit
+            && conversation(older) == conversation(newer)
+            && older.anchor == newer.anchor
+            && older.id != newer.id;
+        is_same.then_some(*place)
+    })?;
+    let older = lane.remove(&place)?;
+    Some((older.id, Outcome::Accepted { anchor: older.anchor }))
+}
+
 fn conversation(delivery: &Delivery) -> Conversation {
     Conversation(delivery.message.incident.id, delivery.address.clone())
 }
 
-fn gate_key(delivery: &Delivery) -> Option<GateKey> {
-    let Address::Slack(written) = &delivery.address else {
-        return None;
-    };
+fn lane(delivery: &Delivery) -> Lane {
     let is_edit = delivery.purpose == Purpose::Edit;
-    let channel = match &delivery.anchor {
-        Some(Anchor::Slack { channel, .. }) if is_edit => channel,
-        Some(Anchor::Slack { .. } | Anchor::Email { .. }) | None => written,
-    };
-    Some(GateKey { channel: channel.clone(), is_edit })
+    match (&delivery.address, &delivery.anchor) {
+        (Address::Slack(_), Some(Anchor::Slack { channel, .. })) if is_edit => {
+            Lane::SlackEdits(channel.clone())
+        }
+        (Address::Slack(written), _) if is_edit => Lane::SlackEdits(written.clone()),
+        (Address::Slack(written), _) => Lane::Slack(written.clone()),
+        (Address::Email(_) | Address::Webhook(_) | Address::Terminal, _) => {
+            Lane::Other(delivery.address.clone())
+        }
+    }
 }
 
 fn rank(delivery: &Delivery) -> Rank {

@@ -10,6 +10,8 @@ mod message;
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::Full;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use slack_morphism::errors::SlackClientError;
@@ -18,16 +20,21 @@ use slack_morphism::prelude::{SlackApiToken, SlackApiTokenValue, SlackClient};
 use watchbell_paging::outbox::{Anchor, Delivery, Outcome, Purpose};
 
 use super::format::Notice;
-use super::wire::{self, Connector};
+use super::wire::{self, Connector, Wire};
 use crate::secrets::Secret;
 
 pub(super) type Client = SlackClient<SlackClientHyperConnector<Connector>>;
+
+/// Where Slack takes answers to clicks.
+const HOOKS: &str = "https://hooks.slack.com/";
+const RESPONSE_MAX: usize = 1000;
 
 /// Delivers to Slack.
 #[derive(Debug)]
 pub(super) struct Slack {
     client: Client,
     token: SlackApiToken,
+    api_url: String,
     has_buttons: bool,
 }
 
@@ -46,7 +53,12 @@ impl Slack {
         token: &Secret,
         has_buttons: bool,
     ) -> Self {
-        Self { client: client(connector, api_url), token: api_token(token), has_buttons }
+        Self {
+            client: client(connector, api_url),
+            token: api_token(token),
+            api_url: api_url.to_owned(),
+            has_buttons,
+        }
     }
 
     /// Attempts one delivery to a channel or member, as written.
@@ -88,6 +100,29 @@ impl Slack {
                 Outcome::Accepted { .. } => Ok(()),
             },
         }
+    }
+
+    /// Answers a click, seen by the clicker alone. The address comes with the click, so only
+    /// Slack's own is followed.
+    ///
+    /// # Errors
+    /// It did not arrive.
+    pub(super) async fn respond(&self, wire: &Wire, url: &str, words: &str) -> Result<(), String> {
+        let own = format!("{}/", self.api_url.trim_end_matches('/'));
+        if ![HOOKS, own.as_str()].iter().any(|start| url.starts_with(start)) {
+            return Err(format!("{} is not an address of Slack", wire::quote(url)));
+        }
+        let body = json!({
+            "response_type": "ephemeral",
+            "replace_original": false,
+            "text": message::escape(words, RESPONSE_MAX),
+        });
+        let request = http::Request::post(url)
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .body(Full::new(Bytes::from(body.to_string())))
+            .map_err(|error| error.to_string())?;
+        let said = wire.send(request).await?;
+        if said.status.is_success() { Ok(()) } else { Err(said.status.to_string()) }
     }
 
     async fn call(&self, method: &str, body: &Value) -> Result<Answer, SlackClientError> {

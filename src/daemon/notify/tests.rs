@@ -1,3 +1,5 @@
+//! The promise of an outcome, and the wording that the tests of every channel share.
+
 use std::sync::Arc;
 
 use tokio::sync::mpsc;

@@ -1,3 +1,5 @@
+//! Mails as people read them.
+
 use watchbell_config::value::MailTls;
 use watchbell_paging::outbox::{Address, Delivery, Purpose, Reason};
 

@@ -1,10 +1,12 @@
+//! What goes first, what waits for what, and that nothing is lost or sent twice.
+
 use std::time::Duration;
 
 use watchbell_paging::id::{DeliveryId, IncidentId, PersonId};
 use watchbell_paging::level::Severity;
 use watchbell_paging::outbox::{Address, Anchor, Delivery, Outcome, Purpose, Reason};
 
-use super::{Next, Queue, RUNNING_MAX};
+use super::{Next, Queue, RUNNING_MAX, RUNNING_URGENT_MAX};
 use crate::notify::sample::{incident, message, page};
 
 const OPS: &str = "#ops";
@@ -178,4 +180,48 @@ fn many_run_at_once_and_urgent_pages_beyond_that() {
     assert_eq!(started(&mut queue, seconds(0)), [200]);
     assert_eq!(queue.running_count(), RUNNING_MAX + 1);
     assert_eq!(queue.drain().len(), 100 - RUNNING_MAX);
+}
+
+#[test]
+fn a_storm_of_pages_is_bounded_and_does_not_spin() {
+    let mut queue = Queue::default();
+    for id in 1..=1000 {
+        queue.push(page_to(id, &format!("U{id}")));
+    }
+    let running: Vec<Delivery> = std::iter::from_fn(|| start(&mut queue, seconds(0))).collect();
+    assert_eq!(running.len(), RUNNING_URGENT_MAX);
+    assert_eq!(queue.next_at(seconds(0)), None, "only an end can make room");
+    queue.finished(&running[0]);
+    assert_eq!(queue.next_at(seconds(0)), Some(seconds(0)));
+    assert_eq!(started(&mut queue, seconds(0)).len(), 1);
+}
+
+#[test]
+fn everything_is_sent_once_and_in_order_whatever_ends_first() {
+    let mut queue = Queue::default();
+    let count = 200;
+    for id in 1..=count {
+        queue.push(if id % 3 == 0 { edit(id, id % 5) } else { post(id, id % 5) });
+    }
+    let mut now = seconds(0);
+    let mut running = Vec::new();
+    let mut seen = Vec::new();
+    loop {
+        while let Some(delivery) = start(&mut queue, now) {
+            seen.push(delivery.id.0);
+            running.push(delivery);
+        }
+        match (running.pop(), queue.next_at(now)) {
+            (Some(ended), _) => queue.finished(&ended),
+            (None, Some(later)) => now = later,
+            (None, None) => break,
+        }
+    }
+    let posts: Vec<u64> = seen.iter().copied().filter(|id| id % 3 != 0).collect();
+    assert_eq!(posts.len(), 134, "every post");
+    for number in 0..5 {
+        let ids: Vec<u64> = posts.iter().copied().filter(|id| id % 5 == number).collect();
+        assert!(ids.is_sorted(), "{ids:?}");
+    }
+    assert!(seconds(120) < now, "a message a second: {now:?}");
 }

@@ -8,14 +8,18 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
+use watchbell_paging::command::{Actor, Answer, Command, Surface};
 use watchbell_paging::id::IncidentId;
-use watchbell_paging::time::Timestamp;
+use watchbell_paging::settings::Settings;
+use watchbell_paging::time::{Timestamp, format_duration};
 
 /// `action_id` of the buttons.
 pub(super) const ACK: &str = "watchbell_ack";
 pub(super) const RESOLVE: &str = "watchbell_resolve";
 pub(super) const SNOOZE: &str = "watchbell_snooze";
 
+/// What the third button asks for.
+const SNOOZE_FOR: Duration = Duration::from_secs(3600);
 /// Older requests are refused, for they may be a recording.
 const AGE_MAX: Duration = Duration::from_secs(300);
 
@@ -47,6 +51,51 @@ pub struct SlackAction {
     pub ts: Option<String>,
     /// Where an answer that only the clicker sees may be posted.
     pub response_url: Option<String>,
+}
+
+impl SlackAction {
+    /// Returns who clicked: the person of the configuration with that member id, else the name
+    /// that Slack gave.
+    #[must_use]
+    pub fn actor(&self, settings: &Settings) -> Actor {
+        let known = settings.people.values().find(|one| one.slack.as_deref() == Some(&self.user));
+        let name = match known {
+            Some(person) => person.id.to_string(),
+            None => self.user_name.clone().unwrap_or_else(|| self.user.clone()),
+        };
+        Actor { name, program: false, surface: Surface::Slack }
+    }
+
+    /// Returns what the click asks of the engine.
+    #[must_use]
+    pub fn command(&self, settings: &Settings, now: Timestamp) -> Command {
+        let (incident, by) = (self.incident, self.actor(settings));
+        match self.action {
+            Action::Ack => Command::Ack { incident, by, note: None },
+            Action::Resolve => Command::Resolve { incident, by, note: None, force: false },
+            Action::Snooze => {
+                Command::Snooze { incident, by, until: now.plus(SNOOZE_FOR), note: None }
+            }
+        }
+    }
+}
+
+/// Returns what the clicker has to know; nothing where the message's own edit shows it.
+pub(in crate::notify) fn words(
+    answer: &Answer,
+    settings: &Settings,
+    now: Timestamp,
+) -> Option<String> {
+    match answer {
+        Answer::Incident(_) | Answer::Silence(_) | Answer::Done => None,
+        Answer::Already { incident, first, at } => {
+            let person = settings.people.get(&first.as_str().into());
+            let name = person.map_or(first, |person| &person.name);
+            let ago = format_duration(now.since(*at));
+            Some(format!("{name} was first with #{}, {ago} ago.", incident.id))
+        }
+        Answer::Refused(refusal) => Some(format!("Not done: {refusal}.")),
+    }
 }
 
 /// Reads the `payload` of an interaction; `None` where it is no click on one of our buttons.
@@ -152,6 +201,41 @@ mod tests {
         );
         assert_eq!(parse_action(&click(ACK, "1")).unwrap().action, Action::Ack);
         assert_eq!(parse_action(&click(RESOLVE, "1")).unwrap().action, Action::Resolve);
+    }
+
+    #[test]
+    fn a_click_becomes_the_command_of_the_person_with_that_member_id() {
+        let settings = crate::notify::sample::configuration().settings;
+        let now = Timestamp(1_000);
+        let mut action = parse_action(&click(SNOOZE, "42")).unwrap();
+        let Command::Snooze { incident, by, until, .. } = action.command(&settings, now) else {
+            panic!("not a snooze")
+        };
+        assert_eq!((incident, until), (IncidentId(42), Timestamp(3_601_000)));
+        assert_eq!((by.name.as_str(), by.program, by.surface), ("ana", false, Surface::Slack));
+        action.user = "U77".to_owned();
+        action.user_name = Some("stranger".to_owned());
+        assert_eq!(action.actor(&settings).name, "stranger");
+        action.action = Action::Resolve;
+        assert!(matches!(action.command(&settings, now), Command::Resolve { force: false, .. }));
+    }
+
+    #[test]
+    fn whoever_came_second_hears_who_was_first() {
+        let settings = crate::notify::sample::configuration().settings;
+        let incident = std::sync::Arc::new(crate::notify::sample::acked());
+        let already = Answer::Already {
+            incident: std::sync::Arc::clone(&incident),
+            first: "ana".to_owned(),
+            at: Timestamp(0),
+        };
+        let now = Timestamp(90_000);
+        let words_of = |answer: &Answer| words(answer, &settings, now);
+        assert_eq!(words_of(&already).unwrap(), "Ana was first with #42, 1m 30s ago.");
+        assert_eq!(words_of(&Answer::Incident(incident)), None);
+        let refusal = watchbell_paging::command::Refusal::UnknownIncident(IncidentId(7));
+        let refused = words_of(&Answer::Refused(refusal)).unwrap();
+        assert_eq!(refused, "Not done: there is no incident 7.");
     }
 
     #[test]

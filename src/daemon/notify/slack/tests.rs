@@ -1,3 +1,5 @@
+//! Messages as Slack gets them.
+
 use serde_json::{Value, json};
 use watchbell_paging::id::{DeliveryId, PersonId};
 use watchbell_paging::outbox::{Address, Delivery, Purpose, Reason};

@@ -1,3 +1,5 @@
+//! Pages as the terminal shows them.
+
 use watchbell_paging::outbox::{Address, Delivery, Reason};
 
 use super::render;

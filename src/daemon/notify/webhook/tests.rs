@@ -1,3 +1,5 @@
+//! Bodies as receivers get them, and what is refused before anything is sent.
+
 use std::collections::BTreeMap;
 
 use watchbell_metrics::label::Labels;
