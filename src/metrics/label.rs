@@ -2,11 +2,17 @@
 //!
 //! A label set is immutable, sorted by name, free of empty values and cheap to clone.
 
+mod pattern;
+mod quoted;
+
 use std::fmt;
 use std::sync::Arc;
 
 use compact_str::CompactString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub(crate) use self::pattern::compile;
+pub(crate) use self::quoted::{Quoted, is_plain_name};
 
 /// The label that holds a series' metric name.
 pub const METRIC_NAME: &str = "__name__";
@@ -203,7 +209,9 @@ impl Matcher {
     pub fn new(name: &str, op: MatchOp, value: &str) -> Result<Self, MatcherError> {
         let regex = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Regex | MatchOp::NotRegex => Some(compile(name, value)?),
+            MatchOp::Regex | MatchOp::NotRegex => Some(compile(value).map_err(|reason| {
+                MatcherError { name: name.to_owned(), pattern: value.to_owned(), reason }
+            })?),
         };
         Ok(Self { name: name.into(), op, value: value.into(), regex })
     }
@@ -255,7 +263,12 @@ impl Eq for Matcher {}
 
 impl fmt::Display for Matcher {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}{}{:?}", self.name, self.op.as_str(), self.value)
+        if is_plain_name(&self.name) {
+            formatter.write_str(&self.name)?;
+        } else {
+            write!(formatter, "{}", Quoted(&self.name))?;
+        }
+        write!(formatter, "{}{}", self.op.as_str(), Quoted(&self.value))
     }
 }
 
@@ -279,14 +292,6 @@ impl fmt::Display for Matchers {
         }
         Ok(())
     }
-}
-
-fn compile(name: &str, pattern: &str) -> Result<regex::Regex, MatcherError> {
-    regex::Regex::new(&format!("^(?s:{pattern})$")).map_err(|error| MatcherError {
-        name: name.to_owned(),
-        pattern: pattern.to_owned(),
-        reason: error.to_string(),
-    })
 }
 
 #[cfg(test)]

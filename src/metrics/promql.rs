@@ -4,16 +4,36 @@
 //! and experimental syntax are refused with a clear error. No text and no data makes it panic:
 //! length, nesting, samples and steps are bounded, and each bound names itself when it is met.
 
-mod ast;
-mod check;
-mod eval;
+mod sum;
+mod order;
+mod window;
+mod over_time;
+mod rate;
+mod trend;
+mod histogram;
+mod calendar;
 mod function;
+mod ast;
 mod lexer;
-pub mod notation;
 mod parser;
+mod check;
+mod print;
+mod reach;
+pub mod notation;
+mod notes;
+mod select;
+mod labels;
+mod binary;
+mod aggregate;
+mod call;
+mod eval;
+pub mod script;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 pub use self::eval::{EvalError, Limits, Options, eval_instant, eval_range};
 use crate::label::{Labels, Matcher, Matchers};
@@ -71,11 +91,21 @@ impl ParseError {
 }
 
 /// A parsed and checked expression.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Expr {
     node: Node,
     value_type: ValueType,
-    selector_count: usize,
+    /// Selectors and subqueries.
+    leaf_count: usize,
+    /// As written, for the places of notes.
+    text: Arc<str>,
+}
+
+/// Expressions of the same meaning; how they are laid out does not count.
+impl PartialEq for Expr {
+    fn eq(&self, other: &Self) -> bool {
+        self.node == other.node
+    }
 }
 
 /// What a selector of an expression reads.
@@ -134,13 +164,9 @@ pub struct Evaluated {
 /// # Errors
 /// The first fault, with its place. Never panics, whatever the text.
 pub fn parse(text: &str) -> Result<Expr, ParseError> {
-    if TEXT_MAX < text.len() {
-        let message = format!("the expression is longer than {} KiB", TEXT_MAX / 1024);
-        return Err(ParseError::new(0..text.len(), message));
-    }
-    let (node, selector_count) = parser::parse(text)?;
+    let (node, leaf_count) = parser::parse(text)?;
     let value_type = check::check(&node)?;
-    Ok(Expr { node, value_type, selector_count })
+    Ok(Expr { node, value_type, leaf_count, text: text.into() })
 }
 
 /// Parses matchers: `severity="critical",team=~"a|b"`, with or without braces.
@@ -168,14 +194,13 @@ impl Expr {
     /// Returns what its selectors read.
     #[must_use]
     pub fn selectors(&self) -> Vec<SelectorInfo> {
-        todo!()
+        reach::selectors(&self.node)
     }
 }
 
 /// Writes canonical PromQL, which parses to the same expression.
 impl fmt::Display for Expr {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let _ = formatter;
-        todo!()
+        print::write(formatter, &self.node)
     }
 }

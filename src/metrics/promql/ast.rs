@@ -7,12 +7,60 @@ use crate::promql::function::Function;
 use crate::sample::Millis;
 
 /// A node and its place.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Node {
     /// What it is.
     pub(crate) kind: NodeKind,
     /// Where it stands, in bytes.
     pub(crate) span: Range<usize>,
+    /// How many nodes lie on the longest way down, itself included.
+    pub(crate) height: usize,
+}
+
+impl Node {
+    pub(crate) fn new(kind: NodeKind, span: Range<usize>) -> Self {
+        let mut node = Self { kind, span, height: 1 };
+        node.height += node.children().iter().map(|child| child.height).max().unwrap_or_default();
+        node
+    }
+
+    /// Returns the nodes directly below, in the order of the text where that matters.
+    pub(crate) fn children(&self) -> Vec<&Self> {
+        match &self.kind {
+            NodeKind::Number(_)
+            | NodeKind::Text(_)
+            | NodeKind::Selector(_)
+            | NodeKind::Range(_, _) => Vec::new(),
+            NodeKind::Subquery(subquery) => vec![&subquery.inner],
+            NodeKind::Negate(inner) | NodeKind::Paren(inner) => vec![inner],
+            NodeKind::Binary(binary) => vec![&binary.left, &binary.right],
+            NodeKind::Aggregate(aggregate) => {
+                aggregate.parameter.iter().chain([&aggregate.inner]).collect()
+            }
+            NodeKind::Call(_, arguments) => arguments.iter().collect(),
+        }
+    }
+
+    /// Returns the node without the brackets around it.
+    pub(crate) fn bare(&self) -> &Self {
+        let mut node = self;
+        while let NodeKind::Paren(inner) = &node.kind {
+            node = inner;
+        }
+        node
+    }
+}
+
+/// Places do not count, and a number that is none equals itself.
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.kind, &other.kind) {
+            (NodeKind::Number(left), NodeKind::Number(right)) => {
+                left.to_bits() == right.to_bits() || (left.is_nan() && right.is_nan())
+            }
+            (left, right) => left == right,
+        }
+    }
 }
 
 /// What a node is.
@@ -54,7 +102,7 @@ pub(crate) enum Pin {
 /// A selector of series.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Selector {
-    /// Which of the expression's selectors, from 0: the key of what was resolved.
+    /// Which of the expression's selectors and subqueries, from 0: the key of what was resolved.
     pub(crate) index: usize,
     /// The metric name, where it is written before the braces.
     pub(crate) name: Option<String>,
@@ -69,6 +117,8 @@ pub(crate) struct Selector {
 /// A subquery.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Subquery {
+    /// As `Selector::index`, counted together.
+    pub(crate) index: usize,
     /// What is evaluated.
     pub(crate) inner: Node,
     /// The range.

@@ -1,12 +1,69 @@
-//! The table of functions: names and the types of their arguments.
+//! The table of functions: names, the types of their arguments, and what they compute.
 
 use crate::promql::ValueType;
+use crate::promql::calendar::{self, Civil};
+use crate::promql::over_time as over;
+use crate::promql::rate;
+use crate::promql::trend;
+use crate::promql::window::Window;
+
+/// What a function computes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Body {
+    /// A value for each value.
+    Math(fn(f64) -> f64),
+    /// A part of the date of each value, or of the evaluated time.
+    Calendar(fn(Civil) -> i64),
+    /// A value for each window.
+    Window(fn(&Window<'_>) -> Option<f64>),
+    /// As `Window`, of a counter: one that appeared may count from zero.
+    Counter(fn(&Window<'_>) -> Option<f64>),
+    /// As `Window`, picking a sample of the series, which keeps its name.
+    Pick(fn(&Window<'_>) -> Option<f64>),
+    /// What needs more than one argument, the time, or labels.
+    Special(Special),
+}
+
+/// Functions with a shape of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Special {
+    Absent,
+    AbsentOverTime,
+    Clamp,
+    ClampMax,
+    ClampMin,
+    End,
+    HistogramFraction,
+    HistogramQuantile,
+    LabelJoin,
+    LabelReplace,
+    MaxOf,
+    MinOf,
+    Pi,
+    PredictLinear,
+    QuantileOverTime,
+    Range,
+    Round,
+    Scalar,
+    Smoothing,
+    Sort,
+    SortByLabel,
+    SortByLabelDesc,
+    SortDesc,
+    Start,
+    Step,
+    Time,
+    Timestamp,
+    Vector,
+}
 
 /// A function of PromQL.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Function {
     /// Its name.
     pub(crate) name: &'static str,
+    /// What it computes.
+    pub(crate) body: Body,
     /// The types of its arguments.
     pub(crate) arguments: &'static [ValueType],
     /// How many of them may be left out at the end.
@@ -17,110 +74,154 @@ pub(crate) struct Function {
     pub(crate) returns: ValueType,
 }
 
+/// Names are unique.
+impl PartialEq for Function {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Function {}
+
 const S: ValueType = ValueType::Scalar;
 const V: ValueType = ValueType::Vector;
 const M: ValueType = ValueType::Matrix;
 const T: ValueType = ValueType::String;
 
-const fn plain(name: &'static str, arguments: &'static [ValueType]) -> Function {
-    Function { name, arguments, optional: 0, variadic: false, returns: V }
+const fn function(name: &'static str, body: Body, arguments: &'static [ValueType]) -> Function {
+    Function { name, body, arguments, optional: 0, variadic: false, returns: V }
 }
 
-const fn optional(name: &'static str, arguments: &'static [ValueType]) -> Function {
-    Function { name, arguments, optional: 1, variadic: false, returns: V }
+const fn math(name: &'static str, run: fn(f64) -> f64) -> Function {
+    function(name, Body::Math(run), &[V])
 }
 
-const fn variadic(name: &'static str, arguments: &'static [ValueType]) -> Function {
-    Function { name, arguments, optional: 0, variadic: true, returns: V }
+const fn date(name: &'static str, run: fn(Civil) -> i64) -> Function {
+    optional(function(name, Body::Calendar(run), &[V]))
 }
 
-const fn scalar(name: &'static str, arguments: &'static [ValueType]) -> Function {
-    Function { name, arguments, optional: 0, variadic: false, returns: S }
+const fn window(name: &'static str, run: fn(&Window<'_>) -> Option<f64>) -> Function {
+    function(name, Body::Window(run), &[M])
+}
+
+const fn counter(name: &'static str, run: fn(&Window<'_>) -> Option<f64>) -> Function {
+    function(name, Body::Counter(run), &[M])
+}
+
+const fn pick(name: &'static str, run: fn(&Window<'_>) -> Option<f64>) -> Function {
+    function(name, Body::Pick(run), &[M])
+}
+
+const fn special(name: &'static str, run: Special, arguments: &'static [ValueType]) -> Function {
+    function(name, Body::Special(run), arguments)
+}
+
+const fn optional(function: Function) -> Function {
+    Function { optional: 1, ..function }
+}
+
+const fn variadic(function: Function) -> Function {
+    Function { variadic: true, ..function }
+}
+
+const fn scalar(name: &'static str, run: Special, arguments: &'static [ValueType]) -> Function {
+    Function { returns: S, ..special(name, run, arguments) }
+}
+
+/// The sign of a value; zero and what is no number stay as they are.
+fn sgn(value: f64) -> f64 {
+    if value == 0.0 || value.is_nan() { value } else { value.signum() }
 }
 
 /// Every function, by name.
 pub(crate) static FUNCTIONS: &[Function] = &[
-    plain("abs", &[V]),
-    plain("absent", &[V]),
-    plain("absent_over_time", &[M]),
-    plain("acos", &[V]),
-    plain("acosh", &[V]),
-    plain("asin", &[V]),
-    plain("asinh", &[V]),
-    plain("atan", &[V]),
-    plain("atanh", &[V]),
-    plain("avg_over_time", &[M]),
-    plain("ceil", &[V]),
-    plain("changes", &[M]),
-    plain("clamp", &[V, S, S]),
-    plain("clamp_max", &[V, S]),
-    plain("clamp_min", &[V, S]),
-    plain("cos", &[V]),
-    plain("cosh", &[V]),
-    plain("count_over_time", &[M]),
-    optional("day_of_month", &[V]),
-    optional("day_of_week", &[V]),
-    optional("day_of_year", &[V]),
-    optional("days_in_month", &[V]),
-    plain("deg", &[V]),
-    plain("delta", &[M]),
-    plain("deriv", &[M]),
-    plain("double_exponential_smoothing", &[M, S, S]),
-    plain("exp", &[V]),
-    plain("first_over_time", &[M]),
-    plain("floor", &[V]),
-    plain("growth_per_hour", &[M]),
-    plain("histogram_fraction", &[S, S, V]),
-    plain("histogram_quantile", &[S, V]),
-    optional("hour", &[V]),
-    plain("idelta", &[M]),
-    plain("increase", &[M]),
-    plain("irate", &[M]),
-    variadic("label_join", &[V, T, T, T]),
-    plain("label_replace", &[V, T, T, T, T]),
-    plain("last_over_time", &[M]),
-    plain("ln", &[V]),
-    plain("log10", &[V]),
-    plain("log2", &[V]),
-    plain("mad_over_time", &[M]),
-    plain("max_over_time", &[M]),
-    plain("min_over_time", &[M]),
-    optional("minute", &[V]),
-    optional("month", &[V]),
-    scalar("pi", &[]),
-    plain("predict_linear", &[M, S]),
-    plain("present_over_time", &[M]),
-    plain("quantile_over_time", &[S, M]),
-    plain("rad", &[V]),
-    plain("rate", &[M]),
-    plain("resets", &[M]),
-    optional("round", &[V, S]),
-    scalar("scalar", &[V]),
-    plain("sgn", &[V]),
-    plain("sin", &[V]),
-    plain("sinh", &[V]),
-    plain("sort", &[V]),
-    variadic("sort_by_label", &[V, T]),
-    variadic("sort_by_label_desc", &[V, T]),
-    plain("sort_desc", &[V]),
-    plain("sqrt", &[V]),
-    plain("stddev_over_time", &[M]),
-    plain("stdvar_over_time", &[M]),
-    plain("sum_over_time", &[M]),
-    plain("tan", &[V]),
-    plain("tanh", &[V]),
-    scalar("time", &[]),
-    plain("timestamp", &[V]),
-    plain("ts_of_first_over_time", &[M]),
-    plain("ts_of_last_over_time", &[M]),
-    plain("ts_of_max_over_time", &[M]),
-    plain("ts_of_min_over_time", &[M]),
-    plain("vector", &[S]),
-    optional("year", &[V]),
+    math("abs", f64::abs),
+    special("absent", Special::Absent, &[V]),
+    special("absent_over_time", Special::AbsentOverTime, &[M]),
+    math("acos", f64::acos),
+    math("acosh", f64::acosh),
+    math("asin", f64::asin),
+    math("asinh", f64::asinh),
+    math("atan", f64::atan),
+    math("atanh", f64::atanh),
+    window("avg_over_time", over::avg_over_time),
+    math("ceil", f64::ceil),
+    window("changes", over::changes),
+    special("clamp", Special::Clamp, &[V, S, S]),
+    special("clamp_max", Special::ClampMax, &[V, S]),
+    special("clamp_min", Special::ClampMin, &[V, S]),
+    math("cos", f64::cos),
+    math("cosh", f64::cosh),
+    window("count_over_time", over::count_over_time),
+    date("day_of_month", calendar::day_of_month),
+    date("day_of_week", calendar::day_of_week),
+    date("day_of_year", calendar::day_of_year),
+    date("days_in_month", calendar::days_in_month),
+    math("deg", f64::to_degrees),
+    window("delta", rate::delta),
+    window("deriv", trend::deriv),
+    special("double_exponential_smoothing", Special::Smoothing, &[M, S, S]),
+    scalar("end", Special::End, &[]),
+    math("exp", f64::exp),
+    pick("first_over_time", over::first_over_time),
+    math("floor", f64::floor),
+    window("growth_per_hour", trend::growth_per_hour),
+    special("histogram_fraction", Special::HistogramFraction, &[S, S, V]),
+    special("histogram_quantile", Special::HistogramQuantile, &[S, V]),
+    date("hour", calendar::hour),
+    window("idelta", rate::idelta),
+    counter("increase", rate::increase),
+    counter("irate", rate::irate),
+    variadic(special("label_join", Special::LabelJoin, &[V, T, T, T])),
+    special("label_replace", Special::LabelReplace, &[V, T, T, T, T]),
+    pick("last_over_time", over::last_over_time),
+    math("ln", f64::ln),
+    math("log10", f64::log10),
+    math("log2", f64::log2),
+    window("mad_over_time", over::mad_over_time),
+    scalar("max_of", Special::MaxOf, &[S, S]),
+    window("max_over_time", over::max_over_time),
+    scalar("min_of", Special::MinOf, &[S, S]),
+    window("min_over_time", over::min_over_time),
+    date("minute", calendar::minute),
+    date("month", calendar::month),
+    scalar("pi", Special::Pi, &[]),
+    special("predict_linear", Special::PredictLinear, &[M, S]),
+    window("present_over_time", over::present_over_time),
+    special("quantile_over_time", Special::QuantileOverTime, &[S, M]),
+    math("rad", f64::to_radians),
+    scalar("range", Special::Range, &[]),
+    counter("rate", rate::rate),
+    window("resets", over::resets),
+    optional(special("round", Special::Round, &[V, S])),
+    scalar("scalar", Special::Scalar, &[V]),
+    math("sgn", sgn),
+    math("sin", f64::sin),
+    math("sinh", f64::sinh),
+    special("sort", Special::Sort, &[V]),
+    variadic(special("sort_by_label", Special::SortByLabel, &[V, T])),
+    variadic(special("sort_by_label_desc", Special::SortByLabelDesc, &[V, T])),
+    special("sort_desc", Special::SortDesc, &[V]),
+    math("sqrt", f64::sqrt),
+    scalar("start", Special::Start, &[]),
+    window("stddev_over_time", over::stddev_over_time),
+    window("stdvar_over_time", over::stdvar_over_time),
+    scalar("step", Special::Step, &[]),
+    window("sum_over_time", over::sum_over_time),
+    math("tan", f64::tan),
+    math("tanh", f64::tanh),
+    scalar("time", Special::Time, &[]),
+    special("timestamp", Special::Timestamp, &[V]),
+    window("ts_of_first_over_time", over::ts_of_first_over_time),
+    window("ts_of_last_over_time", over::ts_of_last_over_time),
+    window("ts_of_max_over_time", over::ts_of_max_over_time),
+    window("ts_of_min_over_time", over::ts_of_min_over_time),
+    special("vector", Special::Vector, &[S]),
+    date("year", calendar::year),
 ];
 
 /// Functions that speak of native histograms or are experimental: known, but refused.
-const REFUSED: [&str; 10] = [
+const REFUSED: [&str; 7] = [
     "histogram_avg",
     "histogram_count",
     "histogram_sum",
@@ -128,9 +229,6 @@ const REFUSED: [&str; 10] = [
     "histogram_stdvar",
     "histogram_quantiles",
     "info",
-    "start",
-    "end",
-    "range",
 ];
 
 /// Finds a function.

@@ -118,14 +118,10 @@ impl Lexer<'_> {
             .find(|letter: char| {
                 !(is_word_start(letter) || letter.is_ascii_digit() || (colon && letter == ':'))
             })
-            .unwrap_or(self.rest().len());
+            .unwrap_or_else(|| self.rest().len());
         let word = self.rest().get(..length).unwrap_or_default().to_owned();
         self.at += length;
-        match word.to_ascii_lowercase().as_str() {
-            "inf" => Kind::Number(f64::INFINITY),
-            "nan" => Kind::Number(f64::NAN),
-            _ => Kind::Word(word),
-        }
+        Kind::Word(word)
     }
 
     /// A number, or a duration if letters of units follow digits.
@@ -264,43 +260,60 @@ fn is_word_start(letter: char) -> bool {
     letter.is_ascii_alphabetic() || letter == '_'
 }
 
-/// Resolves the escapes of a quoted string; `base` is where its inside starts.
+/// Resolves the escapes of a quoted string as Go does: `\x` and octal escapes are bytes, so the
+/// result may be no text. `base` is where its inside starts.
 fn unescape(text: &str, base: usize) -> Result<String, ParseError> {
-    let mut out = String::with_capacity(text.len());
+    let mut out: Vec<u8> = Vec::with_capacity(text.len());
     let mut letters = text.char_indices();
+    let mut utf8 = [0; 4];
     while let Some((offset, letter)) = letters.next() {
         if letter != '\\' {
-            out.push(letter);
+            out.extend_from_slice(letter.encode_utf8(&mut utf8).as_bytes());
             continue;
         }
-        let refuse = |length: usize| {
+        let refuse = || {
             let at = base + offset;
-            ParseError::new(at..at + length, "unknown escape in the string".to_owned())
+            ParseError::new(at..at + 1, "unknown escape in the string".to_owned())
                 .help("write \\\\ for a backslash, or use `backticks`")
         };
-        let (_, code) = letters.next().ok_or_else(|| refuse(1))?;
+        let (_, code) = letters.next().ok_or_else(refuse)?;
         let mut digits = |count: usize, radix: u32, first: Option<char>| {
             let missing = count - usize::from(first.is_some());
             let more = (0..missing).filter_map(|_| letters.next().map(|(_, letter)| letter));
             let digits: String = first.into_iter().chain(more).collect();
-            u32::from_str_radix(&digits, radix).ok().and_then(char::from_u32)
+            let complete = digits.chars().filter(|digit| digit.is_digit(radix)).count() == count;
+            u32::from_str_radix(&digits, radix).ok().filter(|_| complete)
         };
-        let resolved = match code {
-            'a' => Some('\u{7}'),
-            'b' => Some('\u{8}'),
-            'f' => Some('\u{c}'),
-            'n' => Some('\n'),
-            'r' => Some('\r'),
-            't' => Some('\t'),
-            'v' => Some('\u{b}'),
-            '\\' | '"' | '\'' => Some(code),
-            'x' => digits(2, 16, None),
-            'u' => digits(4, 16, None),
-            'U' => digits(8, 16, None),
-            '0'..='7' => digits(3, 8, Some(code)),
-            _ => None,
-        };
-        out.push(resolved.ok_or_else(|| refuse(2))?);
+        let byte = |code: Option<u32>| code.and_then(|code| u8::try_from(code).ok());
+        match code {
+            'x' => out.push(byte(digits(2, 16, None)).ok_or_else(refuse)?),
+            '0'..='7' => out.push(byte(digits(3, 8, Some(code))).ok_or_else(refuse)?),
+            'u' | 'U' => {
+                let count = if code == 'u' { 4 } else { 8 };
+                let letter = digits(count, 16, None).and_then(char::from_u32);
+                let letter = letter.ok_or_else(refuse)?;
+                out.extend_from_slice(letter.encode_utf8(&mut utf8).as_bytes());
+            }
+            _ => out.push(plain_escape(code).ok_or_else(refuse)?),
+        }
     }
-    Ok(out)
+    String::from_utf8(out).map_err(|_| {
+        ParseError::new(base..base + text.len(), "the string is not valid UTF-8".to_owned())
+    })
+}
+
+fn plain_escape(code: char) -> Option<u8> {
+    Some(match code {
+        'a' => 0x07,
+        'b' => 0x08,
+        'f' => 0x0c,
+        'n' => b'\n',
+        'r' => b'\r',
+        't' => b'\t',
+        'v' => 0x0b,
+        '\\' => b'\\',
+        '"' => b'"',
+        '\'' => b'\'',
+        _ => return None,
+    })
 }

@@ -6,56 +6,106 @@ mod selector;
 
 use std::ops::Range;
 
-use crate::promql::ParseError;
+use crate::label::{Labels, METRIC_NAME, MatchOp, Matcher};
 use crate::promql::ast::{
     Aggregate, AggregateOp, Binary, Cardinality, Matching, Node, NodeKind, Op, Pin, Subquery,
 };
 use crate::promql::function;
 use crate::promql::lexer::{Kind, Token, tokens};
+use crate::promql::{ParseError, TEXT_MAX};
 use crate::sample::Millis;
 
 /// The deepest nesting that is accepted.
-const DEPTH_MAX: usize = 100;
+const DEPTH_MAX: usize = 200;
+/// The deepest tree that is accepted; a chain of operators is as deep as it is long.
+const HEIGHT_MAX: usize = 500;
 /// Longer durations are mistakes: a hundred years.
 const DURATION_MAX_MS: Millis = 3_153_600_000_000;
+/// Later times than this, in seconds, are mistakes; milliseconds are exact below it.
+const PIN_MAX_SECONDS: f64 = 1e11;
 
-/// Parses a whole text.
+/// Parses a whole text; also tells how many selectors and subqueries it has.
 pub(super) fn parse(text: &str) -> Result<(Node, usize), ParseError> {
-    let mut parser = Parser { tokens: tokens(text)?, at: 0, selectors: 0, depth: 0 };
+    let mut parser = Parser::new(text)?;
     let node = parser.expression(0)?;
-    match parser.peek() {
-        Kind::End => Ok((node, parser.selectors)),
-        Kind::Word(_) | Kind::Number(_) | Kind::Duration(_) | Kind::Text(_) | Kind::Sign(_) => {
-            Err(parser.unexpected("an operator or the end"))
-        }
-    }
+    parser.expect_end("an operator or the end")?;
+    Ok((node, parser.leaves))
 }
 
 /// Parses matchers alone, with or without braces.
-pub(super) fn parse_matchers(text: &str) -> Result<Vec<crate::label::Matcher>, ParseError> {
-    let mut parser = Parser { tokens: tokens(text)?, at: 0, selectors: 0, depth: 0 };
+pub(super) fn parse_matchers(text: &str) -> Result<Vec<Matcher>, ParseError> {
+    let mut parser = Parser::new(text)?;
     let braces = parser.take_sign("{");
     let end = if braces { "}" } else { "" };
-    let (_, matchers) = parser.matchers(end)?;
+    let place = parser.span();
+    let (name, mut matchers) = parser.matchers(end)?;
+    if let Some(name) = name {
+        matchers.insert(0, matcher(METRIC_NAME, MatchOp::Equal, &name, place)?);
+    }
     if braces {
         parser.expect_sign("}")?;
     }
-    match parser.peek() {
-        Kind::End => Ok(matchers),
-        Kind::Word(_) | Kind::Number(_) | Kind::Duration(_) | Kind::Text(_) | Kind::Sign(_) => {
-            Err(parser.unexpected("a comma or the end"))
-        }
+    parser.expect_end("a comma or the end")?;
+    Ok(matchers)
+}
+
+/// Parses the labels of one series: `metric{a="b"}`.
+pub(super) fn parse_labels(text: &str) -> Result<Labels, ParseError> {
+    let mut parser = Parser::new(text)?;
+    let mut name = None;
+    if let Kind::Word(word) = parser.peek() {
+        name = Some(word.clone());
+        parser.at += 1;
     }
+    let mut pairs = Vec::new();
+    let place = parser.span();
+    if parser.take_sign("{") {
+        let (quoted, matchers) = parser.matchers("}")?;
+        parser.expect_sign("}")?;
+        name = name.or(quoted);
+        if matchers.iter().any(|matcher| matcher.op() != MatchOp::Equal) {
+            return Err(ParseError::new(place, "a series' labels are written with =".to_owned()));
+        }
+        pairs.extend(matchers.iter().map(|one| (one.name().to_owned(), one.value().to_owned())));
+    } else if name.is_none() {
+        return Err(parser.unexpected("a metric name or {"));
+    }
+    parser.expect_end("the end of the labels")?;
+    pairs.extend(name.map(|name| (METRIC_NAME.to_owned(), name)));
+    Ok(Labels::from_pairs(pairs))
 }
 
 struct Parser {
     tokens: Vec<Token>,
     at: usize,
-    selectors: usize,
+    /// Selectors and subqueries so far.
+    leaves: usize,
     depth: usize,
 }
 
 impl Parser {
+    fn new(text: &str) -> Result<Self, ParseError> {
+        if TEXT_MAX < text.len() {
+            let message = format!("the text is longer than {} KiB", TEXT_MAX / 1024);
+            return Err(ParseError::new(0..text.len(), message));
+        }
+        Ok(Self { tokens: tokens(text)?, at: 0, leaves: 0, depth: 0 })
+    }
+
+    fn expect_end(&self, expected: &str) -> Result<(), ParseError> {
+        match self.peek() {
+            Kind::End => Ok(()),
+            Kind::Word(_) | Kind::Number(_) | Kind::Duration(_) | Kind::Text(_) | Kind::Sign(_) => {
+                Err(self.unexpected(expected))
+            }
+        }
+    }
+
+    fn next_leaf(&mut self) -> usize {
+        self.leaves += 1;
+        self.leaves - 1
+    }
+
     fn peek(&self) -> &Kind {
         self.tokens.get(self.at).map_or(&Kind::End, |token| &token.kind)
     }
@@ -134,7 +184,7 @@ impl Parser {
             let right = self.expression(next)?;
             let span = left.span.start..right.span.end;
             let binary = Binary { op, left, right, returns_bool, matching };
-            left = Node { kind: NodeKind::Binary(Box::new(binary)), span };
+            left = node(NodeKind::Binary(Box::new(binary)), span)?;
         }
         self.depth -= 1;
         Ok(left)
@@ -228,9 +278,6 @@ impl Parser {
             let label = match self.peek() {
                 Kind::Word(word) if !word.contains(':') => word.clone(),
                 Kind::Text(text) if !text.is_empty() => text.clone(),
-                // `nan` and `inf` are label names here.
-                Kind::Number(number) if number.is_nan() => "nan".to_owned(),
-                Kind::Number(number) if number.is_infinite() => "inf".to_owned(),
                 Kind::Word(_)
                 | Kind::Text(_)
                 | Kind::Number(_)
@@ -257,9 +304,9 @@ impl Parser {
             let inner = self.expression(Op::Pow.precedence())?;
             let span = start..inner.span.end;
             if let NodeKind::Number(number) = inner.kind {
-                return Ok(Node { kind: NodeKind::Number(-number), span });
+                return node(NodeKind::Number(-number), span);
             }
-            return Ok(Node { kind: NodeKind::Negate(Box::new(inner)), span });
+            return node(NodeKind::Negate(Box::new(inner)), span);
         }
         if self.take_sign("+") {
             return self.expression(Op::Pow.precedence());
@@ -273,22 +320,22 @@ impl Parser {
         match self.peek().clone() {
             Kind::Number(number) => {
                 self.at += 1;
-                Ok(Node { kind: NodeKind::Number(number), span })
+                node(NodeKind::Number(number), span)
             }
             Kind::Duration(ms) => {
                 self.at += 1;
-                Ok(Node { kind: NodeKind::Number(seconds(ms)), span })
+                node(NodeKind::Number(seconds(ms)), span)
             }
             Kind::Text(text) => {
                 self.at += 1;
-                Ok(Node { kind: NodeKind::Text(text), span })
+                node(NodeKind::Text(text), span)
             }
             Kind::Sign("(") => {
                 self.at += 1;
                 let inner = self.expression(0)?;
                 self.expect_sign(")")?;
                 let span = span.start..self.end_of_last();
-                Ok(Node { kind: NodeKind::Paren(Box::new(inner)), span })
+                node(NodeKind::Paren(Box::new(inner)), span)
             }
             Kind::Sign("{") => self.selector(None),
             Kind::Word(word) => self.word(&word),
@@ -297,6 +344,16 @@ impl Parser {
     }
 
     fn word(&mut self, word: &str) -> Result<Node, ParseError> {
+        let number = match word.to_ascii_lowercase().as_str() {
+            "inf" => Some(f64::INFINITY),
+            "nan" => Some(f64::NAN),
+            _ => None,
+        };
+        if let Some(number) = number {
+            let span = self.span();
+            self.at += 1;
+            return node(NodeKind::Number(number), span);
+        }
         let opens = matches!(self.peek_after(), Kind::Sign("("));
         let groups = matches!(self.peek_after(), Kind::Word(next)
             if next.eq_ignore_ascii_case("by") || next.eq_ignore_ascii_case("without"));
@@ -336,7 +393,7 @@ impl Parser {
         let (without, labels) = group.unwrap_or_default();
         let parameter = arguments.pop();
         let aggregate = Aggregate { op, inner, parameter, without, labels, grouped };
-        Ok(Node { kind: NodeKind::Aggregate(Box::new(aggregate)), span })
+        node(NodeKind::Aggregate(Box::new(aggregate)), span)
     }
 
     fn group(&mut self) -> Result<Option<(bool, Vec<String>)>, ParseError> {
@@ -366,7 +423,7 @@ impl Parser {
         self.at += 2;
         let arguments = self.arguments()?;
         let span = place.start..self.end_of_last();
-        Ok(Node { kind: NodeKind::Call(function, arguments), span })
+        node(NodeKind::Call(function, arguments), span)
     }
 
     /// Arguments up to and including the closing bracket.
@@ -401,8 +458,7 @@ impl Parser {
         }
     }
 
-    fn brackets(&mut self, node: Node) -> Result<Node, ParseError> {
-        self.deeper()?;
+    fn brackets(&mut self, inner: Node) -> Result<Node, ParseError> {
         let place = self.span();
         let range = self.duration()?;
         if range <= 0 {
@@ -420,15 +476,15 @@ impl Parser {
             None
         };
         self.expect_sign("]")?;
-        self.depth -= 1;
-        let span = node.span.start..self.end_of_last();
+        let span = inner.span.start..self.end_of_last();
         if subquery {
-            let subquery = Subquery { inner: node, range, step, offset: 0, pin: None };
-            return Ok(Node { kind: NodeKind::Subquery(Box::new(subquery)), span });
+            let index = self.next_leaf();
+            let subquery = Subquery { index, inner, range, step, offset: 0, pin: None };
+            return node(NodeKind::Subquery(Box::new(subquery)), span);
         }
-        match node.kind {
+        match inner.kind {
             NodeKind::Selector(selector) if selector.offset == 0 && selector.pin.is_none() => {
-                Ok(Node { kind: NodeKind::Range(selector, range), span })
+                node(NodeKind::Range(selector, range), span)
             }
             NodeKind::Selector(_) => {
                 Err(ParseError::new(span, "no offset or @ may stand before the range".to_owned())
@@ -446,7 +502,7 @@ impl Parser {
         }
         let place = self.span();
         match self.take() {
-            Kind::Number(number) if number.is_finite() && number.abs() < 9e15 => {
+            Kind::Number(number) if number.abs() < PIN_MAX_SECONDS => {
                 let ms = rounded_millis(number);
                 Ok(Pin::At(if negative { -ms } else { ms }))
             }
@@ -488,6 +544,25 @@ impl Parser {
         }
         Ok(ms)
     }
+}
+
+/// Makes a node, unless the tree would be too deep to walk.
+fn node(kind: NodeKind, span: Range<usize>) -> Result<Node, ParseError> {
+    let node = Node::new(kind, span);
+    if node.height <= HEIGHT_MAX {
+        return Ok(node);
+    }
+    let message = format!("more than {HEIGHT_MAX} operations depend on each other");
+    Err(ParseError::new(node.span, message).help("split the expression"))
+}
+
+fn matcher(
+    name: &str,
+    op: MatchOp,
+    value: &str,
+    place: Range<usize>,
+) -> Result<Matcher, ParseError> {
+    Matcher::new(name, op, value).map_err(|error| ParseError::new(place, error.to_string()))
 }
 
 fn set_offset(node: &mut Node, ms: Millis, place: &Range<usize>) -> Result<(), ParseError> {

@@ -4,7 +4,7 @@ use crate::label::{METRIC_NAME, MatchOp, Matcher};
 use crate::promql::ParseError;
 use crate::promql::ast::{Node, NodeKind, Selector};
 use crate::promql::lexer::Kind;
-use crate::promql::parser::Parser;
+use crate::promql::parser::{Parser, matcher, node};
 
 impl Parser {
     pub(super) fn selector(&mut self, name: Option<String>) -> Result<Node, ParseError> {
@@ -27,16 +27,15 @@ impl Parser {
         }
         let span = start..self.end_of_last();
         if let Some(name) = &name {
-            matchers.insert(0, self.matcher(METRIC_NAME, MatchOp::Equal, name, span.clone())?);
+            matchers.insert(0, matcher(METRIC_NAME, MatchOp::Equal, name, span.clone())?);
         }
         if matchers.iter().all(|matcher| matcher.is_match("")) {
             return Err(ParseError::new(span, "the selector would match every series".to_owned())
                 .help("name a metric, or give a matcher that does not match the empty value"));
         }
-        let index = self.selectors;
-        self.selectors += 1;
+        let index = self.next_leaf();
         let selector = Selector { index, name, matchers, offset: 0, pin: None };
-        Ok(Node { kind: NodeKind::Selector(selector), span })
+        node(NodeKind::Selector(selector), span)
     }
 
     /// Matchers up to `end`, which is left standing; a quoted metric name may be among them.
@@ -83,7 +82,7 @@ impl Parser {
                 return Err(self.unexpected("a value in quotes"));
             };
             self.at += 1;
-            matchers.push(self.matcher(&label, op, &value, place)?);
+            matchers.push(matcher(&label, op, &value, place)?);
             if !self.take_sign(",") {
                 break;
             }
@@ -95,8 +94,6 @@ impl Parser {
         let name = match self.peek() {
             Kind::Word(word) if !word.contains(':') => word.clone(),
             Kind::Text(text) if !text.is_empty() => text.clone(),
-            Kind::Number(number) if number.is_nan() => "nan".to_owned(),
-            Kind::Number(number) if number.is_infinite() => "inf".to_owned(),
             Kind::Word(_)
             | Kind::Text(_)
             | Kind::Number(_)
@@ -108,16 +105,5 @@ impl Parser {
         };
         self.at += 1;
         Ok(name)
-    }
-
-    #[allow(clippy::unused_self, reason = "reads as a step of the parser")]
-    fn matcher(
-        &self,
-        name: &str,
-        op: MatchOp,
-        value: &str,
-        place: std::ops::Range<usize>,
-    ) -> Result<Matcher, ParseError> {
-        Matcher::new(name, op, value).map_err(|error| ParseError::new(place, error.to_string()))
     }
 }

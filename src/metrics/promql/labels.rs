@@ -1,0 +1,169 @@
+//! What operators and functions do with labels: matching, grouping, replacing, joining.
+
+use std::hash::{BuildHasher, Hasher};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+use regex::Regex;
+
+use crate::label::{Labels, METRIC_NAME, MatchOp, Matcher};
+use crate::promql::EvalError;
+use crate::promql::eval::Element;
+
+/// The longest label value that a function may build, in bytes.
+const VALUE_MAX: usize = 16 * 1024;
+
+/// What Prometheus says when two results are one series.
+pub(crate) const SAME_LABELS: &str = "vector cannot contain metrics with the same labelset";
+
+/// Which labels decide whether two series belong together.
+#[derive(Clone, Debug)]
+pub(crate) struct Signature {
+    names: Vec<String>,
+    /// Only the names count; otherwise all others do, the metric name never.
+    only: bool,
+}
+
+impl Signature {
+    pub(crate) fn new(names: &[String], only: bool) -> Self {
+        let mut names = names.to_vec();
+        names.sort_unstable();
+        names.dedup();
+        Self { names, only }
+    }
+
+    fn counts(&self, name: &str) -> bool {
+        let named = self.names.binary_search_by(|one| one.as_str().cmp(name)).is_ok();
+        if self.only { named } else { !named && name != METRIC_NAME }
+    }
+
+    fn pairs<'a>(&'a self, labels: &'a Labels) -> impl Iterator<Item = (&'a str, &'a str)> {
+        labels.iter().filter(|(name, _)| self.counts(name))
+    }
+
+    pub(crate) fn hash(&self, labels: &Labels) -> u64 {
+        let mut hasher = FixedState::default().build_hasher();
+        for (name, value) in self.pairs(labels) {
+            hasher.write(name.as_bytes());
+            hasher.write_u8(0xff);
+            hasher.write(value.as_bytes());
+            hasher.write_u8(0xff);
+        }
+        hasher.finish()
+    }
+
+    pub(crate) fn same(&self, left: &Labels, right: &Labels) -> bool {
+        self.pairs(left).eq(self.pairs(right))
+    }
+
+    /// The labels that count.
+    pub(crate) fn of(&self, labels: &Labels) -> Labels {
+        Labels::from_pairs(self.pairs(labels))
+    }
+}
+
+/// Positions by signature, or by all labels where there is none.
+#[derive(Debug, Default)]
+pub(crate) struct Groups(HashTable<(u64, usize)>);
+
+impl Groups {
+    /// Finds the position under which `same` holds.
+    pub(crate) fn find(&self, hash: u64, same: impl Fn(usize) -> bool) -> Option<usize> {
+        self.0.find(hash, |entry| entry.0 == hash && same(entry.1)).map(|entry| entry.1)
+    }
+
+    pub(crate) fn insert(&mut self, hash: u64, position: usize) {
+        self.0.insert_unique(hash, (hash, position), |entry| entry.0);
+    }
+}
+
+/// Hashes a whole label set.
+pub(crate) fn hash(labels: &Labels) -> u64 {
+    FixedState::default().hash_one(labels)
+}
+
+/// Refuses a vector in which two elements have the same labels.
+pub(crate) fn check_unique(vector: &[Element]) -> Result<(), EvalError> {
+    let mut seen = Groups::default();
+    for (position, element) in vector.iter().enumerate() {
+        let hash = hash(&element.labels);
+        let same = |at: usize| vector.get(at).is_some_and(|one| one.labels == element.labels);
+        if seen.find(hash, same).is_some() {
+            return Err(EvalError::new(SAME_LABELS.to_owned()));
+        }
+        seen.insert(hash, position);
+    }
+    Ok(())
+}
+
+/// Takes the name off where a function asked for it.
+pub(crate) fn final_labels(labels: &Labels, drop_name: bool) -> Labels {
+    if drop_name && labels.get(METRIC_NAME).is_some() {
+        return labels.without(&[METRIC_NAME]);
+    }
+    labels.clone()
+}
+
+/// `label_replace`: where the source label matches, the target gets the expanded replacement.
+pub(crate) fn replace(
+    vector: &mut [Element],
+    target: &str,
+    replacement: &str,
+    source: &str,
+    pattern: &Regex,
+) -> Result<(), EvalError> {
+    if target.is_empty() {
+        let message = "invalid destination label name in label_replace(): \"\"";
+        return Err(EvalError::new(message.to_owned()));
+    }
+    for element in vector.iter_mut() {
+        let value = element.labels.get(source).unwrap_or_default();
+        let Some(found) = pattern.captures(value) else { continue };
+        let mut expanded = String::new();
+        found.expand(replacement, &mut expanded);
+        set(element, target, &expanded, "label_replace")?;
+    }
+    check_unique(vector)
+}
+
+/// `label_join`: the target gets the values of the sources with a separator between them.
+pub(crate) fn join(
+    vector: &mut [Element],
+    target: &str,
+    separator: &str,
+    sources: &[String],
+) -> Result<(), EvalError> {
+    if target.is_empty() {
+        let message = "invalid destination label name in label_join(): \"\"";
+        return Err(EvalError::new(message.to_owned()));
+    }
+    for element in vector.iter_mut() {
+        let values: Vec<&str> =
+            sources.iter().map(|name| element.labels.get(name).unwrap_or_default()).collect();
+        let joined = values.join(separator);
+        set(element, target, &joined, "label_join")?;
+    }
+    check_unique(vector)
+}
+
+fn set(element: &mut Element, name: &str, value: &str, whose: &str) -> Result<(), EvalError> {
+    if VALUE_MAX < value.len() {
+        let message = format!("{whose} would make a label value longer than {VALUE_MAX} bytes");
+        return Err(EvalError::new(message));
+    }
+    element.labels = element.labels.with(name, value);
+    if name == METRIC_NAME {
+        element.drop_name = false;
+    }
+    Ok(())
+}
+
+/// The labels of `absent()`: those that equality matchers fix, each named once.
+pub(crate) fn absent(matchers: &[Matcher]) -> Labels {
+    let own = || matchers.iter().filter(|matcher| matcher.name() != METRIC_NAME);
+    let fixed = own().filter(|matcher| {
+        let twice = own().filter(|other| other.name() == matcher.name()).count() > 1;
+        matcher.op() == MatchOp::Equal && !twice
+    });
+    Labels::from_pairs(fixed.map(|matcher| (matcher.name(), matcher.value())))
+}

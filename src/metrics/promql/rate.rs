@@ -1,0 +1,62 @@
+//! How counters and gauges change over a window: `rate`, `increase`, `delta`, `irate`, `idelta`.
+//!
+//! Extrapolates to the window's borders as Prometheus does; left-open windows.
+
+use crate::promql::order::count;
+use crate::promql::window::{Window, seconds};
+
+pub(crate) fn rate(window: &Window<'_>) -> Option<f64> {
+    extrapolated(window, true).map(|increase| increase / seconds(window.length()))
+}
+
+pub(crate) fn increase(window: &Window<'_>) -> Option<f64> {
+    extrapolated(window, true)
+}
+
+pub(crate) fn delta(window: &Window<'_>) -> Option<f64> {
+    extrapolated(window, false)
+}
+
+pub(crate) fn irate(window: &Window<'_>) -> Option<f64> {
+    let (before, last, interval) = last_two(window)?;
+    let change = if last < before { last } else { last - before };
+    Some(change / interval)
+}
+
+pub(crate) fn idelta(window: &Window<'_>) -> Option<f64> {
+    let (before, last, _) = last_two(window)?;
+    Some(last - before)
+}
+
+/// The last two values and the seconds between them.
+fn last_two(window: &Window<'_>) -> Option<(f64, f64, f64)> {
+    let [.., before, last] = window.samples else { return None };
+    let interval = seconds(last.at - before.at);
+    (interval > 0.0).then_some((before.value, last.value, interval))
+}
+
+/// The change between the first and the last sample, scaled to the whole window where the samples
+/// come close to its borders.
+fn extrapolated(window: &Window<'_>, counter: bool) -> Option<f64> {
+    let [first, .., last] = window.samples else { return None };
+    let mut change = last.value - first.value;
+    if counter {
+        for pair in window.samples.windows(2) {
+            if pair[1].value < pair[0].value {
+                change += pair[0].value;
+            }
+        }
+    }
+    let sampled = seconds(last.at - first.at);
+    let between = sampled / count(window.samples.len() - 1);
+    // A border is near when it is at most a tenth further than the next sample would be.
+    let near = between * 1.1;
+    let reach = |distance: f64| if distance < near { distance } else { between / 2.0 };
+    let mut to_start = reach(seconds(first.at - window.from));
+    if counter && change > 0.0 && first.value >= 0.0 {
+        // A counter does not start below zero.
+        to_start = to_start.min(sampled * (first.value / change));
+    }
+    let to_end = reach(seconds(window.to - last.at));
+    Some(change * ((sampled + to_start + to_end) / sampled))
+}
