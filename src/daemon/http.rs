@@ -8,9 +8,11 @@ mod errors;
 mod auth;
 mod act;
 mod ops;
-mod pages;
 mod watchbell_api;
 mod prometheus_api;
+mod pages;
+mod ack;
+mod slack;
 mod server;
 #[cfg(test)]
 mod fixture;
@@ -22,9 +24,10 @@ use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::HeaderMap;
 use axum::middleware;
+use axum::response::{IntoResponse, Response};
 use watchbell_metrics::series::Store;
 use watchbell_paging::id::{IncidentId, PersonId};
 use watchbell_paging::time::Timestamp;
@@ -119,11 +122,23 @@ fn router(context: &Arc<Context>, peer: auth::Peer) -> Router {
         .merge(ops::routes(context))
         .nest("/api/v1", prometheus_api::routes(context))
         .nest("/api/watchbell/v1", watchbell_api::routes(context))
-        .fallback(errors::unknown_path)
+        .merge(pages::routes(context))
+        .merge(ack::routes(context))
+        .merge(slack::routes(context))
+        .fallback(unknown_path)
         .method_not_allowed_fallback(errors::wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(Arc::clone(context), auth::guard))
         .layer(axum::Extension(peer))
+        .layer(middleware::from_fn(pages::protect))
         .layer(middleware::from_fn(server::bound_time))
         .layer(tower_http::catch_panic::CatchPanicLayer::custom(server::after_panic))
+}
+
+async fn unknown_path(request: Request) -> Response {
+    let fault = errors::unknown_path(request.uri().clone()).await;
+    if pages::is_browser(request.headers()) && !request.uri().path().starts_with("/api") {
+        return pages::PageFault(fault).into_response();
+    }
+    fault.into_response()
 }

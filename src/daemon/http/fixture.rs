@@ -18,7 +18,7 @@ use watchbell_metrics::series::Store;
 use watchbell_paging::id::PersonId;
 use watchbell_paging::view::View;
 
-pub(crate) use self::picture::{FIRED_AGO, config, target};
+pub(crate) use self::picture::{config, target};
 use crate::clock::Clock;
 use crate::control::{Control, DrillStarted};
 use crate::desk::{Desk, Request as Asked};
@@ -122,7 +122,7 @@ impl House {
                 let mut next = View::clone(&view.load());
                 let reply = engine::answer(&mut next, command, clock.now());
                 view.store(Arc::new(next));
-                let _ = answer.send(reply);
+                answer.send(reply).expect("whoever asked waits");
             }
         });
     }
@@ -227,7 +227,7 @@ pub(crate) fn page(path: &str) -> Request<Body> {
 fn obey(order: Control, reload: &Mutex<Result<(), String>>) {
     match order {
         Control::Reload(answer) => {
-            let _ = answer.send(reload.lock().clone());
+            answer.send(reload.lock().clone()).expect("whoever asked waits");
         }
         Control::Drill(name, answer) => {
             let started = DrillStarted {
@@ -236,11 +236,9 @@ fn obey(order: Control, reload: &Mutex<Result<(), String>>) {
                 incident: None,
                 text: "one core is burning".to_owned(),
             };
-            let _ = answer.send(if name == "no" {
-                Err("a drill is running already".to_owned())
-            } else {
-                Ok(started)
-            });
+            let busy = Err("a drill is running already".to_owned());
+            let told = if name == "no" { busy } else { Ok(started) };
+            answer.send(told).expect("whoever asked waits");
         }
     }
 }

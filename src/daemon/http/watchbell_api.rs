@@ -19,6 +19,7 @@ use serde::de::DeserializeOwned;
 use crate::http::Context;
 use crate::http::errors::{self, Fault};
 
+pub(super) use self::duty::{Stretch, build_report};
 pub(super) use self::incidents::select as select_incidents;
 pub(super) use self::rules::{Row as RuleRow, in_words as bounds_in_words, rows as rule_rows};
 

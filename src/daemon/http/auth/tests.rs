@@ -1,3 +1,5 @@
+//! Who is let in, who acts, and what a foreign page cannot do.
+
 use super::*;
 use crate::http::fixture::{House, form, get_request, page, request, with_headers};
 
@@ -121,4 +123,45 @@ async fn a_session_is_good_until_its_end_or_a_new_token() {
     assert_eq!(session(&headers, &tokens, now.plus(SESSION_TIME * 2)), None);
     house.tokens(&[("ana", "another")]);
     assert_eq!(session(&headers, &house.context.tokens.load_full(), now), None);
+}
+#[tokio::test]
+async fn a_browser_without_session_is_sent_to_the_login_and_comes_back() {
+    let house = House::new();
+    house.tokens(&[("ana", "open sesame")]);
+    let sent = house.send(page("/incidents/3")).await;
+    assert_eq!(sent.status, StatusCode::SEE_OTHER);
+    assert_eq!(sent.header("location"), "/login?to=/incidents/3");
+    let wrong = house.send(form("/login", "token=nonsense&to=/incidents/3")).await;
+    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(wrong.header("set-cookie"), "");
+    let entered = house.send(form("/login", "token=open+sesame&to=/incidents/3")).await;
+    assert_eq!(entered.status, StatusCode::SEE_OTHER);
+    assert_eq!(entered.header("location"), "/incidents/3");
+    let cookie = entered.header("set-cookie").split(';').next().unwrap().to_owned();
+    let shown = house.send(with_headers(page("/incidents/3"), &[("cookie", &cookie)])).await;
+    assert_eq!(shown.status, StatusCode::OK);
+    let acted = with_headers(form("/incidents/3/ack", "by=ben"), &[("cookie", &cookie)]);
+    assert_eq!(house.send(acted).await.status, StatusCode::SEE_OTHER);
+    assert!(house.asked()[0].contains("\"ana\""), "{}", house.asked()[0]);
+}
+
+#[tokio::test]
+async fn the_login_leads_nowhere_else() {
+    let house = House::new();
+    house.tokens(&[("ana", "open sesame")]);
+    for to in ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:x", ""] {
+        let body = format!("token=open+sesame&to={to}");
+        let entered = house.send(form("/login", &body)).await;
+        assert_eq!(entered.header("location"), "/", "{to}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_from_a_mail_is_opened_again_so_that_the_strict_cookie_comes_along() {
+    let house = House::new();
+    house.tokens(&[("ana", "open sesame")]);
+    let headers = [("sec-fetch-site", "cross-site")];
+    let answer = house.send(with_headers(page("/incidents/3?x=%22%3E"), &headers)).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(answer.text.contains("0;url=/incidents/3?x=%22%3E"), "{}", answer.text);
 }

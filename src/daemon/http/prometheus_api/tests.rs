@@ -1,3 +1,5 @@
+//! Shapes and words of Prometheus's API.
+
 use super::*;
 use crate::http::fixture::{House, form, get_request, request};
 

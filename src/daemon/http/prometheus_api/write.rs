@@ -177,7 +177,7 @@ mod tests {
             (Value::String("a\"b".to_owned()), r#""string","result":[1700000000.123,"a\"b"]"#),
             (Value::Vector(Vec::new()), r#""vector","result":[]"#),
             (
-                Value::Vector(vec![VectorSample { labels: labels.clone(), value: f64::NAN }]),
+                Value::Vector(vec![VectorSample { labels, value: f64::NAN }]),
                 r#""vector","result":[{"metric":{"__name__":"up","a":"\"<\n"},"value":[1700000000.123,"NaN"]}]"#,
             ),
             (
