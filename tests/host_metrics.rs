@@ -1,6 +1,7 @@
 //! Host metrics beside those of a real node_exporter on the same host.
 
 #![allow(clippy::unwrap_used, reason = "a test fails where it meets a fault")]
+#![allow(clippy::print_stdout, reason = "a test says that it was skipped")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

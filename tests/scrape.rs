@@ -187,8 +187,6 @@ async fn tls_needs_a_known_root_and_shows_our_certificate_on_request() {
 fn a_secret_that_is_missing_is_named_and_not_shown() {
     let missing = SecretRef::Environment("WATCHBELL_TEST_NO_SUCH".to_owned());
     let table = Scrape { bearer: Some(missing), ..table() };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let _inside = runtime.enter();
     let why = Fetcher::new(&table, &Common::default()).unwrap_err().to_string();
     assert!(why.contains("env:WATCHBELL_TEST_NO_SUCH"), "{why}");
 }

@@ -294,6 +294,12 @@ fn shown(url: &Url) -> String {
     shown.into()
 }
 
+#[cfg(test)]
+pub(super) fn keys(config: &Config, common: &Common) -> Vec<Key> {
+    let targets = drafts(config, common).into_iter().flat_map(|draft| draft.targets);
+    targets.map(|(key, _)| key).collect()
+}
+
 pub(super) fn millis(length: Duration) -> Millis {
     Millis::try_from(length.as_millis()).unwrap_or(Millis::MAX)
 }

@@ -1,1 +1,204 @@
-//! The plan and the loop, without a network.
+//! The plan, what is kept for rules, and evaluation, without a network.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use watchbell_config::value::{Collect, Config, Daemon, History, Http, Scrape, SecretRef, Tls};
+use watchbell_metrics::rule::{RulePolicy, RuleReadings, RuleSource, RuleSpec, lower};
+use watchbell_paging::calendar::{Calendar, WorkWeek};
+use watchbell_paging::settings::Settings;
+use watchbell_paging::sla::Promises;
+use watchbell_paging::time::Zone;
+
+use super::*;
+
+#[test]
+fn job_and_instance_come_from_table_and_url_unless_labels_say_otherwise() {
+    let cases: [(&str, &[(&str, &str)], &str); 5] = [
+        ("http://app1:8000/metrics", &[], r#"{instance="app1:8000", job="api"}"#),
+        ("http://app1/metrics", &[], r#"{instance="app1:80", job="api"}"#),
+        ("https://app1/", &[("team", "ops")], r#"{instance="app1:443", job="api", team="ops"}"#),
+        ("http://[::1]:9/x", &[("job", "other")], r#"{instance="[::1]:9", job="other"}"#),
+        ("http://user:pass@a:1/", &[("instance", "a")], r#"{instance="a", job="api"}"#),
+    ];
+    for (url, labels, expected) in cases {
+        let config = config(vec![table(&[url], labels)]);
+        let keys = plan::keys(&config, &Common::default());
+        let shown: Vec<String> = keys.iter().map(|key| key.labels.to_string()).collect();
+        assert_eq!(shown, [expected], "{url}");
+        assert!(keys.iter().all(|key| !key.url.contains("pass")), "{keys:?}");
+    }
+}
+
+#[test]
+fn the_process_collects_itself_and_the_host_as_configured() {
+    let mut config = config(Vec::new());
+    config.collect.host = true;
+    config.collect.own = true;
+    let keys = plan::keys(&config, &Common::default());
+    let jobs: Vec<_> = keys.iter().filter_map(|key| key.labels.get("job")).collect();
+    assert_eq!(jobs, ["host", "watchbell"]);
+    assert!(keys.iter().all(|key| key.url.is_empty()));
+}
+
+#[test]
+fn a_table_without_its_secret_is_a_fault_that_names_it() {
+    let bearer = Some(SecretRef::Environment("WATCHBELL_TEST_NO_SUCH".to_owned()));
+    let config = config(vec![Scrape { bearer, ..table(&["http://a:1/"], &[]) }]);
+    let faults = faults(&config);
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert!(faults[0].starts_with("scrape.api: the secret env:WATCHBELL_TEST_NO_SUCH"));
+}
+
+#[test]
+fn what_rules_read_is_kept_evidence_included() {
+    let mut config = config(Vec::new());
+    let ratio = RuleSource::Ratio {
+        bad: r#"http_requests_total{code=~"5.."}"#.to_owned(),
+        total: "http_requests_total".to_owned(),
+    };
+    config.rules = vec![
+        rule("plain", RuleSource::Expr("up == 0".to_owned())),
+        rule("errors", ratio),
+        rule("number", RuleSource::Expr("vector(1)".to_owned())),
+    ];
+    let retention = retention_of(&config);
+    assert_eq!((retention.raw, retention.keep), (900_000, 3_024_000_000));
+    let reaches = |reader: usize| -> Vec<Millis> {
+        let of_reader = retention.reads.iter().filter(|read| read.reader == reader);
+        of_reader.map(|read| read.reach).collect()
+    };
+    assert_eq!(reaches(0), [300_000], "the look-back");
+    assert!(5 <= reaches(1).len(), "value and evidence: {:?}", reaches(1));
+    assert!(reaches(1).iter().all(|reach| *reach == 300_000), "{:?}", reaches(1));
+    assert!(reaches(2).is_empty());
+}
+
+#[tokio::test]
+async fn readings_of_many_rules_come_as_one_input_in_the_order_of_the_rules() {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let (inputs, mut pilot) = mpsc::channel(1);
+    let evaluator = Evaluator {
+        series: series::Store::default(),
+        clock: Arc::new(Clock::start()),
+        metrics: Arc::clone(&metrics),
+        inputs,
+    };
+    let rules: Vec<Arc<Rule>> = (0..40)
+        .map(|number| rule(&format!("rule{number}"), RuleSource::Expr(format!("vector({number})"))))
+        .collect();
+    let (jobs, waiting) = mpsc::channel(1);
+    let complete = Duration::ZERO;
+    jobs.send(Job { rules, at: 1_000, complete }).await.unwrap();
+    drop(jobs);
+    evaluator.run(waiting).await;
+    let Some(Input::Readings(readings)) = pilot.recv().await else { panic!("readings are due") };
+    let values: Vec<f64> = readings.iter().map(value).collect();
+    assert_eq!(values, (0..40).map(f64::from).collect::<Vec<_>>());
+    assert!(readings.iter().all(|one| one.at == 1_000));
+    assert_eq!(metrics.rule_evaluations.get(), 40);
+    assert_eq!(metrics.rule_evaluation_failures.get(), 0);
+    assert_eq!(metrics.decision_seconds.get_sample_count(), 1);
+}
+
+#[tokio::test]
+async fn a_rule_that_fails_is_a_reading_and_a_count() {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let (inputs, mut pilot) = mpsc::channel(1);
+    let evaluator = Evaluator {
+        series: series::Store::default(),
+        clock: Arc::new(Clock::start()),
+        metrics: Arc::clone(&metrics),
+        inputs,
+    };
+    let twice = r#"label_replace(vector(1), "a", "1", "", "") or label_replace(vector(2), "b", "2", "", "")"#;
+    let mut failing = rule("failing", RuleSource::Expr(twice.to_owned()));
+    // Both results get the same labels by the rule's own, which evaluation refuses.
+    let labels = vec![("a".to_owned(), "x".to_owned()), ("b".to_owned(), "x".to_owned())];
+    failing = Arc::new(lower(RuleSpec { labels, ..failing.spec.clone() }).unwrap());
+    let (jobs, waiting) = mpsc::channel(1);
+    let rules = vec![failing, rule("good", RuleSource::Expr("vector(7)".to_owned()))];
+    jobs.send(Job { rules, at: 1_000, complete: Duration::ZERO }).await.unwrap();
+    drop(jobs);
+    evaluator.run(waiting).await;
+    let Some(Input::Readings(readings)) = pilot.recv().await else { panic!("readings are due") };
+    assert!(readings[0].outcome.is_err());
+    assert_eq!(value(&readings[1]).to_bits(), 7.0_f64.to_bits());
+    assert_eq!(metrics.rule_evaluation_failures.get(), 1);
+}
+
+fn value(readings: &RuleReadings) -> f64 {
+    readings.outcome.as_ref().unwrap()[0].value
+}
+
+fn rule(name: &str, source: RuleSource) -> Arc<Rule> {
+    let spec = RuleSpec {
+        policy: RulePolicy::new(name),
+        source,
+        window: None,
+        by: None,
+        labels: Vec::new(),
+        summary: None,
+        interval: None,
+    };
+    Arc::new(lower(spec).unwrap())
+}
+
+fn table(urls: &[&str], labels: &[(&str, &str)]) -> Scrape {
+    Scrape {
+        name: "api".to_owned(),
+        urls: urls.iter().map(|url| (*url).to_owned()).collect(),
+        interval: Duration::from_secs(15),
+        timeout: Duration::from_secs(10),
+        labels: labels.iter().map(|(name, to)| ((*name).to_owned(), (*to).to_owned())).collect(),
+        bearer: None,
+        basic: None,
+        tls: Tls::default(),
+        gzip: false,
+        max_body: 16 * 1024 * 1024,
+        max_series: 50_000,
+        max_labels: 64,
+        max_label_length: 4096,
+    }
+}
+
+fn config(tables: Vec<Scrape>) -> Config {
+    let calendar = Calendar {
+        zone: Zone::utc(),
+        work: WorkWeek::parse("mon-fri 09:00-18:00").unwrap(),
+        off: Vec::new(),
+    };
+    let settings = Settings {
+        zone: Zone::utc(),
+        calendar,
+        calendars: BTreeMap::new(),
+        promises: Promises::default(),
+        people: BTreeMap::new(),
+        schedules: BTreeMap::new(),
+        routes: Vec::new(),
+        rules: BTreeMap::new(),
+        channels: BTreeSet::new(),
+    };
+    Config {
+        settings: Arc::new(settings),
+        rules: Vec::new(),
+        daemon: Daemon { state: None, interval: Duration::from_secs(15) },
+        http: Http {
+            listen: "127.0.0.1:9911".parse().unwrap(),
+            url: "http://127.0.0.1:9911".to_owned(),
+            tokens: BTreeMap::new(),
+        },
+        collect: Collect { host: false, own: false, interval: Duration::from_secs(15) },
+        scrapes: tables.into_iter().map(|table| (table.name.clone(), Arc::new(table))).collect(),
+        history: History {
+            raw: Duration::from_secs(900),
+            keep: Duration::from_secs(35 * 86_400),
+            matchers: Vec::new(),
+        },
+        slack: None,
+        email: None,
+        webhooks: BTreeMap::new(),
+        deadman: None,
+        files: vec![PathBuf::from("watchbell.toml")],
+    }
+}
