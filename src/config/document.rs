@@ -1,4 +1,4 @@
-//! Reading files and merging them: includes, names that are defined twice, a table laid over a base.
+//! Reading files and merging them: includes, names that are defined twice, a table over a base.
 //!
 //! Knows the top level only; what stands inside a table is `check`'s.
 

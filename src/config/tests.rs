@@ -185,7 +185,8 @@ proptest! {
     #[test]
     fn no_text_makes_loading_panic(text in ".{0,200}") {
         let checked = load_text(Path::new("x"), &text, &Nothing);
-        prop_assert!(render(&checked.diagnostics, &checked.sources, true).is_empty() == checked.diagnostics.is_empty());
+        let shown = render(&checked.diagnostics, &checked.sources, true);
+        prop_assert_eq!(shown.is_empty(), checked.diagnostics.is_empty());
     }
 
     #[test]
@@ -199,7 +200,8 @@ proptest! {
         let tail: String = whole.chars().skip(cut + length).collect();
         let text = format!("{head}{put}{tail}");
         let checked = load_text(Path::new("config/watchbell.toml"), &text, &Folder(workspace()));
-        prop_assert!(render(&checked.diagnostics, &checked.sources, false).is_empty() == checked.diagnostics.is_empty());
+        let shown = render(&checked.diagnostics, &checked.sources, false);
+        prop_assert_eq!(shown.is_empty(), checked.diagnostics.is_empty());
     }
 }
 
