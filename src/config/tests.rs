@@ -301,6 +301,37 @@ fn hours_without_anyone_on_call_are_told() {
 }
 
 #[test]
+fn schedules_that_are_paged_together_cover_each_other() {
+    let layer = "people = ['ana']\nevery = '1d'\nstart = '2026-01-05'\nzone = 'UTC'\n";
+    let now = Timestamp::parse_rfc3339("2026-11-23T10:00:00Z").unwrap();
+    for (page, expected) in [
+        ("page = ['nights', 'days']", [""; 0].as_slice()),
+        ("page = ['nights', 'ana']", &["on days"]),
+        (
+            "page = ['days', 'evenings']\nescalate = [{ at = '1m', page = ['nights'] }]",
+            &["on nights", "on days and evenings"],
+        ),
+    ] {
+        let checked = text(&format!(
+            "[person.ana]\nterminal = true\n\
+             [schedule.nights]\n{layer}hours = '20:00-08:00'\n\
+             [schedule.days]\n{layer}hours = '08:00-20:00'\n\
+             [schedule.evenings]\n{layer}hours = '00:00-24:00'\ndays = ['sat', 'sun']\n\
+             [[route]]\nname = 'all'\n{page}\nfallback = ['ana']\n",
+        ));
+        assert_eq!(shown(&checked), "");
+        let found = coverage(&checked, now);
+        // The evenings of the first two cases are paged by no route.
+        let paged = found.iter().filter(|one| !one.message.ends_with("on evenings"));
+        let ends: Vec<&str> = paged.map(|one| one.message.as_str()).collect();
+        assert_eq!(ends.len(), expected.len(), "{page}: {ends:?}");
+        for (end, wanted) in ends.iter().zip(expected) {
+            assert!(end.ends_with(wanted), "{page}: {ends:?}");
+        }
+    }
+}
+
+#[test]
 fn every_key_that_ships_is_in_the_schema() {
     let schema = schema();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clean.toml");
