@@ -89,6 +89,25 @@ fn the_example_is_clean() {
 }
 
 #[test]
+fn what_the_example_shows_in_comments_is_right_as_well() {
+    let whole = fs::read_to_string(workspace().join("config/watchbell.toml")).unwrap();
+    let is_word = |word: &str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let mut count = 0;
+    let lines = whole.lines().map(|line| {
+        let shown = line.strip_prefix("# ").unwrap_or(line);
+        let key = shown.split_once('=').map(|(key, _)| key.trim());
+        let is_setting = shown.starts_with('[') || key.is_some_and(is_word);
+        count += usize::from(line.starts_with("# ") && is_setting);
+        format!("{}\n", if is_setting { shown } else { line })
+    });
+    let text: String = lines.collect();
+    let checked = load_text(Path::new("config/watchbell.toml"), &text, &Folder(workspace()));
+    assert_eq!(shown(&checked), "");
+    assert!(20 < count, "{count}");
+    assert!(checked.config.settings.calendars.contains_key("nights"));
+}
+
+#[test]
 fn every_stock_rule_file_is_clean_by_itself() {
     let mut count = 0;
     for entry in fs::read_dir(workspace().join("rules")).unwrap().flatten() {
