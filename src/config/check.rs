@@ -248,7 +248,7 @@ fn named<T>(
     root.named(table).iter().filter_map(|entry| read(entry, out)).collect()
 }
 
-/// Reports top-level keys of the wrong kind: `[rule]` with a text inside, `[route]` for `[[route]]`.
+/// Reports top-level keys of the wrong kind, such as `[route]` where `[[route]]` is due.
 fn check_kinds(root: &Root, out: &mut Findings<'_>) {
     for entry in &root.entries {
         let name = entry.key.text.as_str();

@@ -14,7 +14,8 @@ pub(crate) static SHAPE: Shape = Shape {
         key(
             "state",
             Word::Text,
-            "The folder of everything that is kept. Default: $STATE_DIRECTORY, else ./watchbell-state.",
+            "The folder of everything that is kept. Default: $STATE_DIRECTORY, else \
+             ./watchbell-state.",
         ),
         with(
             "zone",

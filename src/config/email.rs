@@ -15,7 +15,8 @@ pub(crate) static SHAPE: Shape = Shape {
         key(
             "smtp",
             Word::Text,
-            "smtp://HOST:PORT (default port 587, STARTTLS) or smtps://HOST:PORT (default port 465, TLS from the first byte).",
+            "smtp://HOST:PORT (default port 587, STARTTLS) or smtps://HOST:PORT (default port \
+             465, TLS from the first byte).",
         ),
         key(
             "tls",

@@ -34,7 +34,8 @@ pub(crate) static SHAPE: Shape = Shape {
         key(
             "notify",
             Word::Table(&NOTIFY),
-            "Which channels at which severity: { critical = [\"slack\", { channel = \"email\", after = \"2m\" }] }. Default: every channel at once.",
+            "Which channels at which severity: { critical = [\"slack\", { channel = \"email\", \
+             after = \"2m\" }] }. Default: every channel at once.",
         ),
     ],
 };

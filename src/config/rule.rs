@@ -29,7 +29,8 @@ const WARN: Field = key("warn", Word::Bound, "What is a warning: \"> 0.5%\".");
 const CRITICAL: Field = key("critical", Word::Bound, "What is critical: \"> 1%\".");
 
 pub(crate) static SHAPE: Shape = Shape {
-    doc: "A rule: exactly one source (ratio, quantile, rate, mean, max, min, sum, growth, forecast, expr), its bounds, and what happens over time.",
+    doc: "A rule: exactly one source (ratio, quantile, rate, mean, max, min, sum, growth, \
+     forecast, expr), its bounds, and what happens over time.",
     keys: &[
         key("ratio", Word::Table(&RATIO), "Share of events that are bad in the window, 0…1."),
         key("quantile", Word::Table(&source::QUANTILE), "Quantile of a classic histogram."),
@@ -42,12 +43,14 @@ pub(crate) static SHAPE: Shape = Shape {
         key(
             "max",
             Word::Promql,
-            "The largest value over the window of a gauge, per series, or aggregated over `by` where given.",
+            "The largest value over the window of a gauge, per series, or aggregated over `by` \
+             where given.",
         ),
         key(
             "min",
             Word::Promql,
-            "The smallest value over the window of a gauge, per series, or aggregated over `by` where given.",
+            "The smallest value over the window of a gauge, per series, or aggregated over `by` \
+             where given.",
         ),
         key(
             "sum",
@@ -83,7 +86,8 @@ pub(crate) static SHAPE: Shape = Shape {
         key(
             "unit",
             Word::Text,
-            "What the value measures: \"%\", \"%/h\", \"seconds\", \"bytes\", \"per_second\", \"none\" or a word of your own.",
+            "What the value measures: \"%\", \"%/h\", \"seconds\", \"bytes\", \"per_second\", \
+             \"none\" or a word of your own.",
         ),
         key(
             "summary",
@@ -147,7 +151,8 @@ pub(crate) static SHAPE: Shape = Shape {
         key(
             "interval",
             Word::Duration,
-            "How often it is evaluated where no fresh sample triggers it. Default: that of [daemon].",
+            "How often it is evaluated where no fresh sample triggers it. Default: that of \
+             [daemon].",
         ),
     ],
 };
