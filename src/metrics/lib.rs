@@ -7,6 +7,8 @@ pub mod label;
 pub mod sample;
 pub mod units;
 pub mod exposition;
+pub mod chunk;
+pub mod segment;
 pub mod series;
 pub mod round;
 pub mod promql;

@@ -1,19 +1,44 @@
 //! The store of series: one shard for each target, read by PromQL, written once per scrape.
+//!
+//! A scrape is parsed without a lock and appended whole under one, so a reader sees it whole or
+//! not at all. Readers share sealed chunks and hold a lock only while they collect them. What a
+//! series feeds and how long it is kept is decided when it is born, and again on `configure`.
+//! Known series of a target are bounded: live ones by `Limits`, ended ones by their age and by a
+//! multiple of the limit.
 
+mod family;
+mod history;
+mod key;
+mod plan;
+mod report;
+mod scan;
+mod shard;
+mod target;
+
+use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::exposition::{Fault, Format};
+use parking_lot::RwLock;
+
+use self::plan::Plan;
+use self::shard::Shard;
+pub use self::target::Target;
+use crate::exposition::Fault;
 use crate::label::{Labels, Matcher, Matchers};
 use crate::sample::{Millis, SeriesView, Source, TimeRange};
+pub use crate::segment::BlockError;
+use crate::segment::{self, Encoder};
 
 /// What a target may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The most series.
     pub series_max: usize,
-    /// The most labels of one series.
+    /// The most labels of one series, the metric name and the target's own not counted.
     pub labels_max: usize,
-    /// The longest label value, bytes.
+    /// The longest label value, bytes; names are held to it too.
     pub label_length_max: usize,
 }
 
@@ -50,6 +75,10 @@ pub struct Stats {
     pub unread: usize,
     /// Samples ingested since the start.
     pub ingested: u64,
+    /// Samples dropped since the start because they were not newer than their series.
+    pub dropped: u64,
+    /// Ended series dropped before their time since the start, to make room for new ones.
+    pub evicted: u64,
 }
 
 /// What one scrape did.
@@ -59,9 +88,11 @@ pub struct Appended {
     pub failed: Option<String>,
     /// Samples taken.
     pub samples: usize,
+    /// Samples dropped because they were not newer than their series.
+    pub dropped: usize,
     /// Series that are new.
     pub added: usize,
-    /// Series of the target now.
+    /// Series of the target now, those of the scrape itself not counted.
     pub series: usize,
     /// The first few faulty lines.
     pub faults: Vec<Fault>,
@@ -69,99 +100,142 @@ pub struct Appended {
     pub fault_count: usize,
 }
 
-/// Why a journal block was refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct BlockError(pub String);
-
 /// The store; a clone is another handle of the same one.
-#[derive(Clone, Debug, Default)]
-pub struct Store(Arc<()>);
+#[derive(Clone, Default)]
+pub struct Store(Arc<Shared>);
 
-/// One target's shard, for the one who scrapes it.
-#[derive(Debug)]
-pub struct Target(());
+/// What all handles share.
+#[derive(Debug, Default)]
+struct Shared {
+    /// In the order in which the targets were first opened.
+    shards: RwLock<Vec<Arc<Shard>>>,
+    plan: RwLock<Arc<Plan>>,
+    ingested: AtomicU64,
+    dropped: AtomicU64,
+    evicted: AtomicU64,
+    /// Numbers the handles of targets.
+    opened: AtomicU64,
+}
 
 impl Store {
     /// Makes an empty store.
     #[must_use]
     pub fn new(retention: Retention) -> Self {
-        let _ = retention;
-        todo!()
+        let plan = RwLock::new(Arc::new(Plan::new(retention)));
+        Self(Arc::new(Shared { plan, ..Shared::default() }))
     }
 
     /// Changes what is kept, after a reload.
     pub fn configure(&self, retention: Retention) {
-        let _ = retention;
-        todo!()
+        let shards = self.0.shards.read();
+        let plan = Arc::new(Plan::new(retention));
+        *self.0.plan.write() = Arc::clone(&plan);
+        for shard in shards.iter() {
+            shard.state.write().configure(&plan);
+        }
     }
 
     /// Opens the shard of a target, known by its labels (`job`, `instance`, the table's own).
     #[must_use]
     pub fn open(&self, labels: &Labels, limits: Limits) -> Target {
-        let _ = (labels, limits);
-        todo!()
+        Target::new(Arc::clone(&self.0), self.0.shard(labels), limits)
     }
 
-    /// Drops samples that nobody needs any more.
+    /// Drops samples that nobody needs any more, ended series that are older than what is kept
+    /// of them, and targets without series that nobody has open.
     pub fn expire(&self, now: Millis) {
-        let _ = now;
-        todo!()
+        let mut shards = self.0.shards.write();
+        shards.retain(|shard| shard.state.write().expire(now) || 1 < Arc::strong_count(shard));
     }
 
     /// Returns how much is kept.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        todo!()
+        let mut stats = Stats {
+            ingested: self.0.ingested.load(Ordering::Relaxed),
+            dropped: self.0.dropped.load(Ordering::Relaxed),
+            evicted: self.0.evicted.load(Ordering::Relaxed),
+            ..Stats::default()
+        };
+        for shard in self.0.shards.read().iter() {
+            let state = shard.state.read();
+            stats.read += state.read_count();
+            stats.unread += state.len() - state.read_count();
+        }
+        stats
+    }
+
+    /// Returns name, type (`counter`, `gauge`, ..., `unknown`) and help of every family that a
+    /// target told of, sorted; a family of which targets tell differently is there once for each.
+    #[must_use]
+    pub fn metadata(&self) -> Vec<(String, &'static str, String)> {
+        let mut families = BTreeSet::new();
+        for shard in self.0.shards.read().iter() {
+            for (name, family) in shard.state.read().families.iter() {
+                families.insert((name.to_owned(), family.kind.as_str(), family.help.clone()));
+            }
+        }
+        families.into_iter().collect()
     }
 
     /// Takes what was appended since the last call as one self-contained block of bytes for the
     /// journal of samples; empty if nothing was. Only series with a range to keep are in it.
+    /// [`segment::merge`] joins blocks into one that is smaller and read back faster.
     #[must_use]
     pub fn take_block(&self) -> Vec<u8> {
-        todo!()
+        let mut encoder = Encoder::default();
+        for shard in self.0.shards.read().iter() {
+            shard.state.write().take_unwritten(&mut encoder);
+        }
+        encoder.finish()
     }
 
-    /// Appends what a block holds, as it was; used at start, in order.
+    /// Appends what a block holds, as it was; used at start, in order. Samples that are not newer
+    /// than what a series has are passed over, so a block may be given twice.
     ///
     /// # Errors
     /// The block is damaged; nothing of it was taken.
     pub fn replay(&self, block: &[u8]) -> Result<usize, BlockError> {
-        let _ = block;
-        todo!()
+        let mut taken = 0;
+        for part in segment::decode(block)? {
+            let shard = self.0.shard(&Labels::from_pairs(part.labels));
+            let mut state = shard.state.write();
+            for series in part.series {
+                taken += state.restore(series);
+            }
+        }
+        Ok(taken)
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Store").field("stats", &self.stats()).finish_non_exhaustive()
     }
 }
 
 impl Source for Store {
     fn select(&self, matchers: &[Matcher], range: TimeRange) -> Vec<Arc<dyn SeriesView>> {
-        let _ = (matchers, range);
-        todo!()
+        let mut found = Vec::new();
+        for shard in self.0.shards.read().iter().filter(|shard| !shard.refuses(matchers)) {
+            shard.state.read().select(matchers, range, &mut found);
+        }
+        found
     }
 }
 
-impl Target {
-    /// Parses a body and appends it, with `up` = 1 and the scrape metrics; series that are
-    /// missing from it become stale. A body that passes a limit counts as failed: `up` = 0.
-    pub fn append(&mut self, body: &[u8], format: Format, at: Millis, seconds: f64) -> Appended {
-        let _ = (body, format, at, seconds);
-        todo!()
-    }
-
-    /// Records a failed scrape: `up` = 0, every series stale.
-    pub fn fail(&mut self, at: Millis, seconds: f64) -> Appended {
-        let _ = (at, seconds);
-        todo!()
-    }
-
-    /// Ends every series of a target that is no longer configured, `up` included.
-    pub fn close(&mut self, at: Millis) {
-        let _ = at;
-        todo!()
-    }
-
-    /// Returns who reads series of this target, ascending and unique.
-    #[must_use]
-    pub fn readers(&self) -> Vec<usize> {
-        todo!()
+impl Shared {
+    /// Returns the shard of these labels, new or known.
+    fn shard(&self, labels: &Labels) -> Arc<Shard> {
+        let mut shards = self.shards.write();
+        if let Some(known) = shards.iter().find(|shard| shard.labels == *labels) {
+            return Arc::clone(known);
+        }
+        let shard = Arc::new(Shard::new(labels.clone(), Arc::clone(&self.plan.read())));
+        shards.push(Arc::clone(&shard));
+        shard
     }
 }
+
+#[cfg(test)]
+mod tests;
