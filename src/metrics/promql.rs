@@ -27,6 +27,9 @@ mod binary;
 mod aggregate;
 mod call;
 mod eval;
+pub mod script;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::ops::Range;

@@ -41,14 +41,15 @@ pub(crate) fn apply(
         AggregateOp::Topk => {
             let order =
                 |one: &Element, other: &Element| nan_last_descending(one.value, other.value);
-            choose(vector, &signature, limit(number)?, order)
+            Ok(choose(vector, &signature, limit(number)?, order))
         }
         AggregateOp::Bottomk => {
             let order = |one: &Element, other: &Element| nan_last(one.value, other.value);
-            choose(vector, &signature, limit(number)?, order)
+            Ok(choose(vector, &signature, limit(number)?, order))
         }
         AggregateOp::LimitK => {
-            choose(vector, &signature, limit(number)?, |_, _| std::cmp::Ordering::Equal)
+            let order = |_: &Element, _: &Element| std::cmp::Ordering::Equal;
+            Ok(choose(vector, &signature, limit(number)?, order))
         }
         AggregateOp::LimitRatio => sample(vector, number),
         AggregateOp::CountValues => {
@@ -84,7 +85,9 @@ fn fold(op: AggregateOp, vector: &[Element], signature: &Signature, number: f64)
     let results = groups.iter().filter_map(|group| {
         let first = &vector[*group.first()?];
         let value = folded(op, group.iter().map(|at| vector[*at].value), number);
-        Some(Element { labels: signature.of(&first.labels), value, drop_name: first.drop_name })
+        // A name goes if any member's does.
+        let drop_name = group.iter().any(|at| vector[*at].drop_name);
+        Some(Element { labels: signature.of(&first.labels), value, drop_name })
     });
     results.collect()
 }
@@ -140,13 +143,13 @@ fn choose(
     signature: &Signature,
     limit: usize,
     order: impl Fn(&Element, &Element) -> std::cmp::Ordering,
-) -> Result<Vec<Element>, EvalError> {
+) -> Vec<Element> {
     let mut chosen = Vec::new();
     for mut group in grouped(&vector, signature) {
         group.sort_by(|one, other| order(&vector[*one], &vector[*other]));
         chosen.extend(group.into_iter().take(limit).map(|at| vector[at].clone()));
     }
-    Ok(chosen)
+    chosen
 }
 
 /// `limit_ratio`: a share of the series, chosen by their hashes, so that the choice stays and a

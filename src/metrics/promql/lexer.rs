@@ -118,7 +118,7 @@ impl Lexer<'_> {
             .find(|letter: char| {
                 !(is_word_start(letter) || letter.is_ascii_digit() || (colon && letter == ':'))
             })
-            .unwrap_or(self.rest().len());
+            .unwrap_or_else(|| self.rest().len());
         let word = self.rest().get(..length).unwrap_or_default().to_owned();
         self.at += length;
         Kind::Word(word)

@@ -66,8 +66,9 @@ pub(crate) fn split_series(line: &str) -> (&str, &str) {
                 '{' => inside = true,
                 '}' => return line.split_at_checked(at + 1).unwrap_or((line, "")),
                 _ if letter.is_whitespace() && !inside => {
-                    let rest = line.get(at..).unwrap_or_default();
-                    if !rest.trim_start().starts_with('{') {
+                    let rest = line.get(at..).unwrap_or_default().trim_start();
+                    // Two brackets are a native histogram, one starts the labels.
+                    if !rest.starts_with('{') || rest.starts_with("{{") {
                         return line.split_at_checked(at).unwrap_or((line, ""));
                     }
                 }
@@ -211,6 +212,8 @@ mod tests {
             (r#"up{a="} 1"} 3"#, r#"up{a="} 1"}"#, "3"),
             ("{} 5", "{}", "5"),
             ("up", "up", ""),
+            ("up {{count:1}}", "up", "{{count:1}}"),
+            (r#"up {a="b"} 1"#, r#"up {a="b"}"#, "1"),
         ] {
             let (left, right) = split_series(line);
             assert_eq!((left, right.trim()), (labels, values), "{line}");

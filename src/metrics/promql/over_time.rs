@@ -1,5 +1,7 @@
 //! The `*_over_time` functions, `changes` and `resets`: one window in, one value out.
 
+#![allow(clippy::unnecessary_wraps, reason = "all have the shape that the table of functions asks")]
+
 use crate::promql::order::{count, quantile};
 use crate::promql::sum::{Mean, Variance, sum};
 use crate::promql::window::{Window, seconds};
@@ -21,7 +23,6 @@ pub(crate) fn count_over_time(window: &Window<'_>) -> Option<f64> {
     Some(count(window.samples.len()))
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "has the shape of its peers")]
 pub(crate) fn present_over_time(_: &Window<'_>) -> Option<f64> {
     Some(1.0)
 }
