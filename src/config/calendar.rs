@@ -11,7 +11,8 @@ use crate::shape::{Shape, Word, key, with};
 use crate::walk::{self, Fields};
 
 pub(crate) static SHAPE: Shape = Shape {
-    doc: "Business days. The plain [calendar] says what \"next business day\" means; routes name a [calendars.NAME] in `mute`.",
+    doc: "Business days. The plain [calendar] says what \"next business day\" means; routes name \
+     a [calendars.NAME] in `mute`.",
     keys: &[
         key("zone", Word::Text, "Where its clocks hang. Default: the zone of [daemon]."),
         with(

@@ -174,6 +174,7 @@ fn settings(
     let routes = route::check(root.items("route"), known, &promises, out);
     let people: BTreeMap<PersonId, Person> = people.into_iter().collect();
     let calendars: BTreeMap<String, Calendar> = calendars.into_iter().collect();
+    check_ambiguous(root, out);
     let mut settings = Settings {
         channels: kinds(channels, &people),
         zone,
@@ -187,6 +188,22 @@ fn settings(
     };
     drop_dangling(&mut settings);
     settings
+}
+
+/// Reports names that routes could not tell apart.
+fn check_ambiguous(root: &Root, out: &mut Findings<'_>) {
+    out.enter("schedule");
+    let people: BTreeMap<&str, &Entry> =
+        root.named("person").iter().map(|entry| (entry.key.text.as_str(), entry)).collect();
+    for schedule in root.named("schedule") {
+        let name = schedule.key.text.as_str();
+        if let Some(person) = people.get(name) {
+            let message = format!("{name:?} is a person and a schedule");
+            out.error(Code::DuplicateName, &schedule.key.place, message)
+                .also(&person.key.place, "the person is here")
+                .help("routes page both by name: rename one of them");
+        }
+    }
 }
 
 fn kinds(channels: &Channels, people: &BTreeMap<PersonId, Person>) -> BTreeSet<ChannelKind> {
@@ -231,7 +248,7 @@ fn named<T>(
     root.named(table).iter().filter_map(|entry| read(entry, out)).collect()
 }
 
-/// Reports top-level keys of the wrong kind: `[rule]` with a text inside, `[route]` for `[[route]]`.
+/// Reports top-level keys of the wrong kind, such as `[route]` where `[[route]]` is due.
 fn check_kinds(root: &Root, out: &mut Findings<'_>) {
     for entry in &root.entries {
         let name = entry.key.text.as_str();

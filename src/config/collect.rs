@@ -28,6 +28,6 @@ pub(crate) fn check(entry: Option<&Entry>, out: &mut Findings<'_>) -> Collect {
     Collect {
         host: fields.flag("host", out).unwrap_or(default.host),
         own: fields.flag("own", out).unwrap_or(default.own),
-        interval: fields.period("interval", out).unwrap_or(default.interval),
+        interval: fields.pace("interval", out).unwrap_or(default.interval),
     }
 }

@@ -14,7 +14,8 @@ pub(crate) static SHAPE: Shape = Shape {
         key(
             "state",
             Word::Text,
-            "The folder of everything that is kept. Default: $STATE_DIRECTORY, else ./watchbell-state.",
+            "The folder of everything that is kept. Default: $STATE_DIRECTORY, else \
+             ./watchbell-state.",
         ),
         with(
             "zone",
@@ -37,6 +38,6 @@ pub(crate) fn check(entry: Option<&Entry>, out: &mut Findings<'_>) -> (Daemon, Z
     let fields = entry.and_then(|one| Fields::open(&one.node, &one.key.place, &SHAPE, out));
     let Some(fields) = fields else { return (daemon, Zone::utc()) };
     daemon.state = fields.path("state", out);
-    daemon.interval = fields.period("interval", out).unwrap_or(daemon.interval);
+    daemon.interval = fields.pace("interval", out).unwrap_or(daemon.interval);
     (daemon, fields.zone("zone", out).unwrap_or_else(Zone::utc))
 }

@@ -1,7 +1,8 @@
-//! Reading files and merging them: includes, names that are defined twice, a table laid over a base.
+//! Reading files and merging them: includes, names that are defined twice, a table over a base.
 //!
 //! Knows the top level only; what stands inside a table is `check`'s.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::code::Code;
@@ -112,7 +113,7 @@ impl<'a> Reader<'a> {
         let mut root = Root { entries };
         self.check_top_level(&root);
         let patterns = root.entry("include").map(|entry| texts(&entry.node)).unwrap_or_default();
-        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let folder = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
         for (pattern, place) in patterns {
             for found in self.included(&folder, &pattern, &place) {
                 let entries = self.open(&found, "rule");
@@ -179,13 +180,15 @@ impl<'a> Reader<'a> {
         else {
             return;
         };
+        let mut places: BTreeMap<String, Place> =
+            own.iter().map(|one| (one.key.text.clone(), one.key.place.clone())).collect();
         for one in new {
-            let Some(first) = own.iter().find(|other| other.key.text == one.key.text) else {
+            let Some(first) = places.get(&one.key.text).cloned() else {
+                places.insert(one.key.text.clone(), one.key.place.clone());
                 own.push(one);
                 continue;
             };
             let message = format!("the {table} {:?} is defined twice", one.key.text);
-            let first = first.key.place.clone();
             let finding = Diagnostic::new(
                 Code::DuplicateName.as_str(),
                 Severity::Error,

@@ -15,7 +15,8 @@ pub(crate) static SHAPE: Shape = Shape {
         key(
             "smtp",
             Word::Text,
-            "smtp://HOST:PORT (default port 587, STARTTLS) or smtps://HOST:PORT (default port 465, TLS from the first byte).",
+            "smtp://HOST:PORT (default port 587, STARTTLS) or smtps://HOST:PORT (default port \
+             465, TLS from the first byte).",
         ),
         key(
             "tls",
@@ -69,7 +70,7 @@ fn server(node: &Node, out: &mut Findings<'_>) -> Option<(String, u16, bool)> {
     let text = walk::text(node, out)?;
     let found = split(text);
     if found.is_none() {
-        out.error(Code::BadUrl, &node.place, format!("{text:?} is no mail server"))
+        out.error(Code::BadUrl, &node.place, "this is no address of a mail server")
             .help("write \"smtp://mail.example.org:587\" or \"smtps://mail.example.org\"");
     }
     found

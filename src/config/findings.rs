@@ -85,10 +85,19 @@ impl<'a> Findings<'a> {
         place: Place,
         message: String,
     ) -> &mut Diagnostic {
+        let message = one_line(message);
         let finding = Diagnostic::new(code.as_str(), severity, &self.table, place, message);
         self.error_count += usize::from(severity == Severity::Error);
         let index = self.list.len();
         self.list.push(finding);
         &mut self.list[index]
     }
+}
+
+/// Faults of regular expressions come with a picture of their own, of which the last line counts.
+fn one_line(message: String) -> String {
+    let Some((start, _)) = message.split_once('\n') else { return message };
+    let start = start.trim_end_matches("regex parse error:").trim_end();
+    let end = message.lines().last().unwrap_or_default();
+    format!("{start} {}", end.trim_start_matches("error: "))
 }

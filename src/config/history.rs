@@ -19,7 +19,8 @@ pub(crate) static SHAPE: Shape = Shape {
         key(
             "keep",
             Word::Either(&[Word::Duration, Word::List(&Word::Matchers)]),
-            "Matchers of further series that are kept as if a rule read them; or a length of time, which is `read`.",
+            "Matchers of further series that are kept as if a rule read them; or a length of \
+             time, which is `read`.",
         ),
     ],
 };

@@ -34,7 +34,8 @@ static AUTH: Shape = Shape {
     keys: &[key(
         "tokens",
         Word::Map(&Word::Secret),
-        "Tokens by person or program: { ana = \"cred:ana_token\" }. Bearer for programs, the login for people.",
+        "Tokens by person or program: { ana = \"cred:ana_token\" }. Bearer for programs, the \
+         login for people.",
     )],
 };
 
@@ -66,7 +67,8 @@ pub(crate) fn check(entry: Option<&Entry>, out: &mut Findings<'_>) -> Http {
             http.listen
         );
         out.error(Code::OpenListen, &node.place, message).help(
-            "listen on 127.0.0.1 behind a proxy, or set auth = { tokens = { ana = \"cred:ana_token\" } }",
+            "listen on 127.0.0.1 behind a proxy, or set auth = { tokens = { ana = \
+             \"cred:ana_token\" } }",
         );
     }
     http

@@ -32,6 +32,7 @@ mod route;
 mod root;
 mod document;
 mod check;
+mod mask;
 pub mod load;
 pub mod coverage;
 pub mod schema;

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use crate::check::{Scope, check};
+use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Severity, SourceFile};
 pub use crate::document::Files;
 use crate::document::{Reader, holds_rules_only, overlay};
+use crate::mask::mask;
 use crate::root::Root;
 use crate::value::Config;
 
@@ -17,7 +19,7 @@ pub struct Checked {
     pub config: Config,
     /// Every finding, in order of place.
     pub diagnostics: Vec<Diagnostic>,
-    /// The files.
+    /// The files; secrets that stood in them are blanked, places are those of the real text.
     pub sources: Vec<SourceFile>,
 }
 
@@ -90,8 +92,17 @@ pub fn is_rule_file(text: &str) -> bool {
 fn finish(reader: Reader<'_>, root: &Root, scope: Scope) -> Checked {
     let (config, found) = check(root, &reader.sources, scope);
     let mut diagnostics = reader.findings;
+    // What stands in a file that is not TOML may have been read differently from what was meant.
+    let is_broken = |file: usize| {
+        let syntax = Code::Syntax.as_str();
+        diagnostics.iter().any(|one| one.code == syntax && one.place.file == file)
+    };
+    let is_sure = |one: &Diagnostic| one.severity == Severity::Error || !is_broken(one.place.file);
+    let found: Vec<Diagnostic> = found.into_iter().filter(is_sure).collect();
     diagnostics.extend(found);
     diagnostics.sort_by_key(|one| (one.place.file, one.place.span.start));
     diagnostics.dedup();
-    Checked { config, diagnostics, sources: reader.sources }
+    let mut sources = reader.sources;
+    mask(&mut sources, &diagnostics);
+    Checked { config, diagnostics, sources }
 }

@@ -34,7 +34,8 @@ pub(crate) static SHAPE: Shape = Shape {
         key(
             "notify",
             Word::Table(&NOTIFY),
-            "Which channels at which severity: { critical = [\"slack\", { channel = \"email\", after = \"2m\" }] }. Default: every channel at once.",
+            "Which channels at which severity: { critical = [\"slack\", { channel = \"email\", \
+             after = \"2m\" }] }. Default: every channel at once.",
         ),
     ],
 };
@@ -91,19 +92,25 @@ fn check_channels(person: &Person, fields: &Fields<'_>, known: &Known<'_>, out: 
         ("slack", "[slack]", known.slack, person.slack.is_some()),
         ("email", "[email]", known.email, person.email.is_some()),
     ];
-    for (name, table, is_configured, _) in ways {
-        if let Some(entry) = fields.entry(name).filter(|_| !is_configured) {
+    let useless = ways.iter().filter_map(|(name, table, is_configured, _)| {
+        let entry = fields.entry(name).filter(|_| !is_configured)?;
+        Some((entry, *table))
+    });
+    if person.terminal || ways.iter().any(|(_, _, table, own)| *table && *own) {
+        for (entry, table) in useless {
+            let name = &entry.key.text;
             let message = format!("{} has {name:?}, but there is no {table}", person.id);
             out.warning(Code::NoChannel, &entry.key.place, message)
                 .help(format!("add {table}, or leave {name:?} out"));
         }
+        return;
     }
-    let is_reached = person.terminal || ways.iter().any(|(_, _, table, own)| *table && *own);
-    if !is_reached {
-        let message = format!("no channel reaches {}", person.id);
-        out.warning(Code::UnreachablePerson, fields.place, message)
-            .label("pages to this person go nowhere")
-            .help("give `email` (with [email]) or `slack` (with [slack])");
+    let message = format!("no channel reaches {}", person.id);
+    let finding = out.warning(Code::UnreachablePerson, fields.place, message);
+    finding.label("pages to this person go nowhere");
+    finding.help("give `email` (with [email]) or `slack` (with [slack])");
+    for (entry, table) in useless {
+        finding.also(&entry.key.place, format!("there is no {table}"));
     }
 }
 

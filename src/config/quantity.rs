@@ -43,34 +43,36 @@ pub(crate) struct Fault {
     pub(crate) help: Option<String>,
 }
 
-const UNITS: [(&str, f64, Measure); 27] = [
-    ("ns", 1e-9, Measure::Seconds),
-    ("us", 1e-6, Measure::Seconds),
-    ("µs", 1e-6, Measure::Seconds),
-    ("ms", 1e-3, Measure::Seconds),
-    ("s", 1.0, Measure::Seconds),
-    ("m", 60.0, Measure::Seconds),
-    ("h", 3_600.0, Measure::Seconds),
-    ("d", 86_400.0, Measure::Seconds),
-    ("w", 604_800.0, Measure::Seconds),
-    ("y", 31_536_000.0, Measure::Seconds),
-    ("%", 0.01, Measure::Ratio),
-    ("%/h", 0.01, Measure::RatioPerHour),
-    ("/s", 1.0, Measure::PerSecond),
-    ("B", 1.0, Measure::Bytes),
-    ("kB", 1e3, Measure::Bytes),
-    ("MB", 1e6, Measure::Bytes),
-    ("GB", 1e9, Measure::Bytes),
-    ("TB", 1e12, Measure::Bytes),
-    ("KiB", 1_024.0, Measure::Bytes),
-    ("MiB", 1_048_576.0, Measure::Bytes),
-    ("GiB", 1_073_741_824.0, Measure::Bytes),
-    ("TiB", 1_099_511_627_776.0, Measure::Bytes),
-    ("kB/s", 1e3, Measure::PerSecond),
-    ("MB/s", 1e6, Measure::PerSecond),
-    ("KiB/s", 1_024.0, Measure::PerSecond),
-    ("MiB/s", 1_048_576.0, Measure::PerSecond),
-    ("GiB/s", 1_073_741_824.0, Measure::PerSecond),
+/// A unit's name, what it measures, and its size: times the first number, divided by the second.
+/// Division keeps `70%` the number nearest to 0.7, which a factor of 0.01 would not.
+const UNITS: [(&str, Measure, f64, f64); 27] = [
+    ("ns", Measure::Seconds, 1.0, 1e9),
+    ("us", Measure::Seconds, 1.0, 1e6),
+    ("µs", Measure::Seconds, 1.0, 1e6),
+    ("ms", Measure::Seconds, 1.0, 1e3),
+    ("s", Measure::Seconds, 1.0, 1.0),
+    ("m", Measure::Seconds, 60.0, 1.0),
+    ("h", Measure::Seconds, 3_600.0, 1.0),
+    ("d", Measure::Seconds, 86_400.0, 1.0),
+    ("w", Measure::Seconds, 604_800.0, 1.0),
+    ("y", Measure::Seconds, 31_536_000.0, 1.0),
+    ("%", Measure::Ratio, 1.0, 100.0),
+    ("%/h", Measure::RatioPerHour, 1.0, 100.0),
+    ("/s", Measure::PerSecond, 1.0, 1.0),
+    ("B", Measure::Bytes, 1.0, 1.0),
+    ("kB", Measure::Bytes, 1e3, 1.0),
+    ("MB", Measure::Bytes, 1e6, 1.0),
+    ("GB", Measure::Bytes, 1e9, 1.0),
+    ("TB", Measure::Bytes, 1e12, 1.0),
+    ("KiB", Measure::Bytes, 1_024.0, 1.0),
+    ("MiB", Measure::Bytes, 1_048_576.0, 1.0),
+    ("GiB", Measure::Bytes, 1_073_741_824.0, 1.0),
+    ("TiB", Measure::Bytes, 1_099_511_627_776.0, 1.0),
+    ("kB/s", Measure::PerSecond, 1e3, 1.0),
+    ("MB/s", Measure::PerSecond, 1e6, 1.0),
+    ("KiB/s", Measure::PerSecond, 1_024.0, 1.0),
+    ("MiB/s", Measure::PerSecond, 1_048_576.0, 1.0),
+    ("GiB/s", Measure::PerSecond, 1_073_741_824.0, 1.0),
 ];
 
 /// How people spell units that we spell differently.
@@ -132,44 +134,48 @@ impl Measure {
 
 /// Reads a number with or without a unit; `word` is a unit of the user's own.
 pub(crate) fn quantity(text: &str, word: Option<&str>) -> Result<Quantity, Fault> {
-    let trimmed = text.trim_start();
-    let mut at = text.len() - trimmed.len();
-    let (first, digits) = number(trimmed).ok_or_else(|| no_number(text))?;
-    at += digits;
-    let mut total = Quantity { value: first, measure: Measure::None };
-    let mut rest = text.get(at..).unwrap_or_default();
-    let mut value = first;
-    let mut is_first = true;
+    let mut total: Option<Quantity> = None;
+    let mut at = 0;
     loop {
-        let blanks = rest.len() - rest.trim_start().len();
-        let unit_start = at + blanks;
-        let unit_text = rest.trim_start();
-        let length = unit_text
-            .find(|letter: char| letter.is_ascii_digit() || letter.is_whitespace())
-            .unwrap_or(unit_text.len());
-        let (unit_text, after) = unit_text.split_at_checked(length).unwrap_or((unit_text, ""));
-        if unit_text.is_empty() && is_first && after.trim().is_empty() {
-            return Ok(total);
+        let (value, unit) = part(text, at).ok_or_else(|| no_number(text))?;
+        let name = text.get(unit.clone()).unwrap_or_default();
+        at = unit.end;
+        let is_end = text.get(at..).is_none_or(|rest| rest.trim().is_empty());
+        if name.is_empty() && total.is_none() && is_end {
+            return Ok(Quantity { value, measure: Measure::None });
         }
-        let span = unit_start..unit_start + unit_text.len();
-        let (factor, measure) =
-            unit(unit_text, word).ok_or_else(|| unknown_unit(text, unit_text, span.clone()))?;
-        let is_time = measure == Measure::Seconds;
-        if !is_first && !(is_time && total.measure == Measure::Seconds) {
-            return Err(malformed(text, "only lengths of time may have several parts"));
+        let found = scale(value, name, word).ok_or_else(|| unknown_unit(text, name, unit))?;
+        let sum = match total {
+            None => found,
+            Some(before)
+                if before.measure == Measure::Seconds && found.measure == Measure::Seconds =>
+            {
+                Quantity { value: before.value + found.value, measure: found.measure }
+            }
+            Some(_) => {
+                return Err(malformed(text, "only lengths of time may have several parts"));
+            }
+        };
+        if is_end {
+            return Ok(sum);
         }
-        total.value = if is_first { value * factor } else { total.value + value * factor };
-        total.measure = measure;
-        if after.trim().is_empty() {
-            return Ok(total);
-        }
-        is_first = false;
-        at = span.end + (after.len() - after.trim_start().len());
-        let (next, digits) = number(after.trim_start()).ok_or_else(|| no_number(text))?;
-        value = next;
-        at += digits;
-        rest = text.get(at..).unwrap_or_default();
+        total = Some(sum);
     }
+}
+
+/// Reads a number and finds the word behind it; blanks may stand around both.
+fn part(text: &str, at: usize) -> Option<(f64, Range<usize>)> {
+    let blanks = |at: usize| {
+        let rest = text.get(at..).unwrap_or_default();
+        rest.len() - rest.trim_start().len()
+    };
+    let start = at + blanks(at);
+    let (value, length) = number(text.get(start..)?)?;
+    let unit = start + length + blanks(start + length);
+    let rest = text.get(unit..)?;
+    let ends = |letter: char| letter.is_ascii_digit() || letter.is_whitespace();
+    let end = unit + rest.find(ends).unwrap_or(rest.len());
+    Some((value, unit..end))
 }
 
 /// Reads a length of time: `500ms`, `5m`, `1h30m`.
@@ -276,12 +282,13 @@ pub(crate) fn mismatch(text: &str, due: &Measure, got: &Measure) -> Fault {
     }
 }
 
-fn unit(text: &str, word: Option<&str>) -> Option<(f64, Measure)> {
-    if word == Some(text) {
-        return Some((1.0, Measure::Word(text.to_owned())));
+/// Turns a number in a unit into the base unit of what it measures.
+fn scale(value: f64, unit: &str, word: Option<&str>) -> Option<Quantity> {
+    if word == Some(unit) {
+        return Some(Quantity { value, measure: Measure::Word(unit.to_owned()) });
     }
-    let found = UNITS.iter().find(|(name, _, _)| *name == text)?;
-    Some((found.1, found.2.clone()))
+    let (_, measure, times, per) = UNITS.iter().find(|(name, ..)| *name == unit)?;
+    Some(Quantity { value: value * times / per, measure: measure.clone() })
 }
 
 /// Reads a number at the start; also gives its length.

@@ -263,6 +263,8 @@ mod tests {
         assert_eq!(faults.len(), 1);
         let inline = format!("a = {}", "{ b = ".repeat(100_000));
         assert!(!parse(0, &inline).1.is_empty());
+        let array = format!("a = {}", "[".repeat(100_000));
+        assert!(!parse(0, &array).1.is_empty());
         let quoted = format!("{}a = 1", "\"a\".".repeat(20_000));
         assert_eq!(parse(0, &quoted).1.len(), 1);
         let header = format!("[{}a]", "'a'.".repeat(20_000));

@@ -15,7 +15,8 @@ pub(crate) static SHAPE: Shape = Shape {
         key(
             "include",
             Word::List(&Word::Text),
-            "Rule files, relative to this file: [\"rules/*.toml\"]; never files ending in .test.toml.",
+            "Rule files, relative to this file: [\"rules/*.toml\"]; never files ending in \
+             .test.toml.",
         ),
         key("prometheus_rules", Word::List(&Word::Text), "Prometheus rule files, as they are."),
         key("daemon", Word::Table(&daemon::SHAPE), "The daemon itself."),

@@ -28,12 +28,14 @@ pub(crate) static SHAPE: Shape = Shape {
         key(
             "post",
             Word::List(&Word::Text),
-            "Slack channels, e-mail addresses, hooks: \"#prod-ops\", \"ops@example.org\", \"webhook:pagerduty\".",
+            "Slack channels, e-mail addresses, hooks: \"#prod-ops\", \"ops@example.org\", \
+             \"webhook:pagerduty\".",
         ),
         key(
             "escalate",
             Word::List(&Word::Table(&STEP)),
-            "Later steps, counted from firing. Default for critical: the next in turn at 2m, the fallback at 4m.",
+            "Later steps, counted from firing. Default for critical: the next in turn at 2m, the \
+             fallback at 4m.",
         ),
         key(
             "fallback",
@@ -76,7 +78,8 @@ pub(crate) static SHAPE: Shape = Shape {
         key(
             "ack_timeout",
             Word::Duration,
-            "When an acknowledgement expires while the alert still fires. Default: 30m for critical, 2h for warning.",
+            "When an acknowledgement expires while the alert still fires. Default: 30m for \
+             critical, 2h for warning.",
         ),
     ],
 };

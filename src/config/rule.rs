@@ -11,6 +11,7 @@ use watchbell_metrics::label::ALERT_NAME;
 use watchbell_metrics::rule::{
     Holds, LowerError, NoData, Part, Rule, RuleName, RulePolicy, RuleSource, RuleSpec, lower,
 };
+use watchbell_metrics::template::Template;
 
 use self::bounds::Units;
 use self::source::Asked;
@@ -28,7 +29,8 @@ const WARN: Field = key("warn", Word::Bound, "What is a warning: \"> 0.5%\".");
 const CRITICAL: Field = key("critical", Word::Bound, "What is critical: \"> 1%\".");
 
 pub(crate) static SHAPE: Shape = Shape {
-    doc: "A rule: exactly one source (ratio, quantile, rate, mean, max, min, sum, growth, forecast, expr), its bounds, and what happens over time.",
+    doc: "A rule: exactly one source (ratio, quantile, rate, mean, max, min, sum, growth, \
+     forecast, expr), its bounds, and what happens over time.",
     keys: &[
         key("ratio", Word::Table(&RATIO), "Share of events that are bad in the window, 0…1."),
         key("quantile", Word::Table(&source::QUANTILE), "Quantile of a classic histogram."),
@@ -41,12 +43,14 @@ pub(crate) static SHAPE: Shape = Shape {
         key(
             "max",
             Word::Promql,
-            "The largest value over the window of a gauge, per series, or aggregated over `by` where given.",
+            "The largest value over the window of a gauge, per series, or aggregated over `by` \
+             where given.",
         ),
         key(
             "min",
             Word::Promql,
-            "The smallest value over the window of a gauge, per series, or aggregated over `by` where given.",
+            "The smallest value over the window of a gauge, per series, or aggregated over `by` \
+             where given.",
         ),
         key(
             "sum",
@@ -82,7 +86,8 @@ pub(crate) static SHAPE: Shape = Shape {
         key(
             "unit",
             Word::Text,
-            "What the value measures: \"%\", \"%/h\", \"seconds\", \"bytes\", \"per_second\", \"none\" or a word of your own.",
+            "What the value measures: \"%\", \"%/h\", \"seconds\", \"bytes\", \"per_second\", \
+             \"none\" or a word of your own.",
         ),
         key(
             "summary",
@@ -146,7 +151,8 @@ pub(crate) static SHAPE: Shape = Shape {
         key(
             "interval",
             Word::Duration,
-            "How often it is evaluated where no fresh sample triggers it. Default: that of [daemon].",
+            "How often it is evaluated where no fresh sample triggers it. Default: that of \
+             [daemon].",
         ),
     ],
 };
@@ -195,19 +201,17 @@ pub(crate) fn check(entry: &Entry, known: &Known<'_>, out: &mut Findings<'_>) ->
     policy.needs = needs(&fields, &entry.key.text, known, out);
     let by = fields.node("by").map(|node| by(node, out));
     let labels = fields.node("labels").map(|node| labels(node, out)).unwrap_or_default();
-    let spec = RuleSpec {
-        policy,
-        source: asked.as_ref()?.source.clone(),
-        window: fields.period("window", out),
-        by,
-        labels: labels
-            .iter()
-            .map(|(name, text, _)| ((*name).to_owned(), (*text).to_owned()))
-            .collect(),
-        summary: fields.text("summary", out).map(str::to_owned),
-        interval: fields.period("interval", out),
+    let window = fields.period("window", out);
+    let interval = fields.pace("interval", out);
+    let summary = fields.text("summary", out).map(str::to_owned);
+    let Some(asked) = asked else {
+        check_templates(&fields, &labels, out);
+        return None;
     };
-    let places = Places { asked: asked.as_ref()?, fields: &fields, labels: &labels };
+    let owned = labels.iter().map(|(name, text, _)| ((*name).to_owned(), (*text).to_owned()));
+    let source = asked.source.clone();
+    let spec = RuleSpec { policy, source, window, by, labels: owned.collect(), summary, interval };
+    let places = Places { asked: &asked, fields: &fields, labels: &labels };
     match lower(spec) {
         Ok(rule) => (faults == out.errors()).then_some(rule),
         Err(errors) => {
@@ -219,11 +223,28 @@ pub(crate) fn check(entry: &Entry, known: &Known<'_>, out: &mut Findings<'_>) ->
     }
 }
 
+/// Checks the templates of a rule that cannot be lowered for want of a source.
+fn check_templates(fields: &Fields<'_>, labels: &[Label<'_>], out: &mut Findings<'_>) {
+    let summary = fields.node("summary").and_then(|node| match &node.kind {
+        Kind::Text(text) => Some((text.as_str(), node)),
+        _ => None,
+    });
+    for (text, node) in summary.into_iter().chain(labels.iter().map(|one| (one.1, one.2))) {
+        if let Err(error) = Template::parse(text) {
+            let finding = out.error_inside(Code::BadTemplate, node, error.span, error.message);
+            finding.help = error.help;
+        }
+    }
+}
+
+/// A label's name, its text, and where the text stands.
+type Label<'a> = (&'a str, &'a str, &'a Node);
+
 /// Where the texts of a rule stand.
 struct Places<'a> {
     asked: &'a Asked<'a>,
     fields: &'a Fields<'a>,
-    labels: &'a [(&'a str, &'a str, &'a Node)],
+    labels: &'a [Label<'a>],
 }
 
 impl Places<'_> {
@@ -332,7 +353,7 @@ fn by(node: &Node, out: &mut Findings<'_>) -> Vec<String> {
     names
 }
 
-fn labels<'a>(node: &'a Node, out: &mut Findings<'_>) -> Vec<(&'a str, &'a str, &'a Node)> {
+fn labels<'a>(node: &'a Node, out: &mut Findings<'_>) -> Vec<Label<'a>> {
     let mut labels = Vec::new();
     for entry in walk::table(node, out).unwrap_or_default() {
         let name = entry.key.text.as_str();

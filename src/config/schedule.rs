@@ -218,7 +218,11 @@ fn read<T>(
 
 fn days(node: &Node, out: &mut Findings<'_>) -> BTreeSet<i8> {
     let mut days = BTreeSet::new();
-    for (text, node) in walk::texts(node, out) {
+    let texts = walk::texts(node, out);
+    if texts.is_empty() {
+        out.error(Code::BadSchedule, &node.place, "a schedule without days is never on");
+    }
+    for (text, node) in texts {
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         let ends = parse_weekday(first.trim()).zip(parse_weekday(last.trim()));
         let Some((first, last)) = ends.map(|(a, b)| (number(a), number(b))) else {
@@ -228,9 +232,6 @@ fn days(node: &Node, out: &mut Findings<'_>) -> BTreeSet<i8> {
         };
         let length = (last - first).rem_euclid(7);
         days.extend((0..=length).map(|step| (first + step).rem_euclid(7)));
-    }
-    if days.is_empty() {
-        out.error(Code::BadSchedule, &node.place, "a schedule without days is never on");
     }
     days
 }
@@ -290,4 +291,76 @@ fn range(
         return None;
     }
     Some((from, end))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::Value;
+    use watchbell_paging::duty::timeline;
+    use watchbell_paging::time::Timestamp;
+
+    use crate::diagnostic::render;
+    use crate::load::{Files, load_text};
+
+    struct Nothing;
+
+    impl Files for Nothing {
+        fn read(&self, _: &Path) -> Result<String, String> {
+            Err(String::new())
+        }
+
+        fn matching(&self, _: &Path, _: &str) -> Result<Vec<std::path::PathBuf>, String> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "the cases are shared data")]
+    fn rotations_read_from_toml_give_the_expected_timelines() {
+        let path = "../../../shared/conformance/oncall/rotations.json";
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+        let Ok(cases) = std::fs::read_to_string(path) else {
+            assert!(std::env::var_os("CI").is_none(), "the conformance data is absent");
+            println!("the conformance data is absent");
+            return;
+        };
+        let cases: Vec<Value> = serde_json::from_str(&cases).unwrap();
+        assert!(!cases.is_empty());
+        for case in cases {
+            let id = &case["id"];
+            let schedule: toml::Value = serde_json::from_value(case["schedule"].clone()).unwrap();
+            let people = case["schedule"]["people"].as_array().unwrap();
+            let person = |name: &Value| format!("[person.{}]\n", name.as_str().unwrap());
+            let mut text: String = people.iter().map(person).collect();
+            text += "[schedule]\n";
+            text += &format!("x = {}", inline(&schedule));
+            let checked = load_text(Path::new("x"), &text, &Nothing);
+            let shown = render(&checked.errors_in(&["schedule"]), &checked.sources, false);
+            assert_eq!(shown, "", "{id}");
+            let at = |key: &str| Timestamp::parse_rfc3339(case[key].as_str().unwrap()).unwrap();
+            let schedule = &checked.config.settings.schedules[&"x".into()];
+            let got: Vec<Value> = timeline(schedule, &[], at("from"), at("to"))
+                .iter()
+                .map(|one| {
+                    let people: Vec<&str> = one.people.iter().map(|id| id.as_str()).collect();
+                    let (from, to) = (one.from.to_rfc3339_seconds(), one.to.to_rfc3339_seconds());
+                    serde_json::json!({ "from": from, "to": to, "people": people })
+                })
+                .collect();
+            assert_eq!(Value::Array(got), case["expect"], "{id}");
+        }
+    }
+
+    fn inline(value: &toml::Value) -> String {
+        match value {
+            toml::Value::Table(table) => {
+                let pairs: Vec<String> =
+                    table.iter().map(|(key, one)| format!("{key} = {}", inline(one))).collect();
+                format!("{{ {} }}", pairs.join(", "))
+            }
+            other => other.to_string(),
+        }
+    }
 }

@@ -69,9 +69,9 @@ pub(crate) fn check(entry: &Entry, out: &mut Findings<'_>) -> Option<Scrape> {
     if let Some(node) = node.filter(|_| texts.is_empty() || TARGETS_MAX < texts.len()) {
         let message = format!("a table has between 1 and {TARGETS_MAX} targets");
         out.error(Code::BadValue, &node.place, message);
-        return None;
+        scrape.urls.clear();
     }
-    scrape.interval = fields.period("interval", out).unwrap_or(scrape.interval);
+    scrape.interval = fields.pace("interval", out).unwrap_or(scrape.interval);
     scrape.timeout = Scrape::TIMEOUT.min(scrape.interval);
     if let Some(timeout) = fields.period("timeout", out) {
         scrape.timeout = timeout;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use watchbell_metrics::label::Matchers;
 use watchbell_metrics::promql::parse_matchers;
-use watchbell_paging::time::Zone;
+use watchbell_paging::time::{Zone, format_duration};
 
 use crate::code::Code;
 use crate::diagnostic::Place;
@@ -18,6 +18,9 @@ use crate::quantity::{self, Fault, Measure};
 use crate::raw::{Entry, Key, Kind, Node};
 use crate::shape::{Shape, nearest};
 use crate::value::SecretRef;
+
+/// The shortest time between two scrapes or evaluations.
+const PACE_MIN: Duration = Duration::from_millis(100);
 
 /// An opened table whose keys are all known.
 #[derive(Debug)]
@@ -108,12 +111,22 @@ impl<'a> Fields<'a> {
         duration(self.node(name)?, out)
     }
 
-    /// Takes a length of time that must not be zero.
+    /// Takes a length of time that is not zero; nothing is timed finer than in milliseconds.
     pub(crate) fn period(&self, name: &str, out: &mut Findings<'_>) -> Option<Duration> {
+        self.at_least(name, Duration::from_millis(1), out)
+    }
+
+    /// Takes how often something is done all the time.
+    pub(crate) fn pace(&self, name: &str, out: &mut Findings<'_>) -> Option<Duration> {
+        self.at_least(name, PACE_MIN, out)
+    }
+
+    fn at_least(&self, name: &str, least: Duration, out: &mut Findings<'_>) -> Option<Duration> {
         let node = self.node(name)?;
         let length = duration(node, out)?;
-        if length.is_zero() {
-            out.error(Code::BadValue, &node.place, format!("{name:?} must be longer than zero"));
+        if length < least {
+            let message = format!("{name:?} must be at least {}", format_duration(least));
+            out.error(Code::BadValue, &node.place, message);
             return None;
         }
         Some(length)
@@ -201,7 +214,7 @@ pub(crate) fn flag(node: &Node, out: &mut Findings<'_>) -> Option<bool> {
 pub(crate) fn integer(node: &Node, out: &mut Findings<'_>) -> Option<i64> {
     match &node.kind {
         Kind::Integer(number) => Some(*number),
-        other => wrong(node, other, "a whole number", "3", out),
+        other => wrong(node, other, "a whole number without quotes", "", out),
     }
 }
 
@@ -210,7 +223,7 @@ pub(crate) fn number(node: &Node, out: &mut Findings<'_>) -> Option<f64> {
         Kind::Float(number) if number.is_finite() => Some(*number),
         #[allow(clippy::cast_precision_loss, reason = "no setting needs 53 bits")]
         Kind::Integer(number) => Some(*number as f64),
-        other => wrong(node, other, "a number", "0.95", out),
+        other => wrong(node, other, "a number without quotes", "", out),
     }
 }
 
@@ -332,7 +345,8 @@ pub(crate) fn url(node: &Node, out: &mut Findings<'_>) -> Option<String> {
     } else {
         return Some(text.to_owned());
     };
-    out.error(Code::BadUrl, &node.place, format!("{text:?} cannot be called: {fault}"));
+    // The address is not repeated in the message: it may hold a secret.
+    out.error(Code::BadUrl, &node.place, format!("the address cannot be called: {fault}"));
     None
 }
 
@@ -378,7 +392,10 @@ fn wrong<T>(
         Kind::Array(_) => "a list",
         Kind::Table(_) => "a table",
     };
-    out.error(Code::WrongType, &node.place, format!("{due} is due here, not {found}"))
-        .help(format!("write {example}"));
+    let message = format!("{due} is due here, not {found}");
+    let finding = out.error(Code::WrongType, &node.place, message);
+    if !example.is_empty() {
+        finding.help(format!("write {example}"));
+    }
     None
 }

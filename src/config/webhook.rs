@@ -61,11 +61,11 @@ pub(crate) fn address(node: &Node, out: &mut Findings<'_>) -> Option<SecretOr<St
 
 /// Takes an address that is itself a secret; written out it is a warning.
 pub(crate) fn secret_address(node: &Node, out: &mut Findings<'_>) -> Option<SecretRef> {
-    let text = walk::text(node, out)?;
-    if !is_reference(text) {
+    let secret = walk::secret(node, out)?;
+    if matches!(secret, SecretRef::Literal(_)) {
         walk::url(node, out)?;
     }
-    walk::secret(node, out)
+    Some(secret)
 }
 
 fn headers(node: &Node, out: &mut Findings<'_>) -> BTreeMap<String, SecretOr<String>> {

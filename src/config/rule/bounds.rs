@@ -8,7 +8,7 @@ use super::OVERRIDE;
 use crate::code::Code;
 use crate::diagnostic::Place;
 use crate::findings::Findings;
-use crate::quantity::{self, Measure};
+use crate::quantity::{self, Fault, Measure};
 use crate::raw::{Kind, Node};
 use crate::walk::{self, Fields};
 
@@ -22,8 +22,8 @@ pub(super) struct Units {
 }
 
 impl Units {
-    /// Finds out what is due: from the source, the key `unit`, a bound that has a unit, or a
-    /// metric's name.
+    /// Finds out what is due: from the source, the key `unit`, the metric's name, or a bound that
+    /// has a unit.
     pub(super) fn of(
         fields: &Fields<'_>,
         source: Option<&RuleSource>,
@@ -38,7 +38,7 @@ impl Units {
             out.error(Code::UnitMismatch, &node.place, message).help("leave `unit` out");
         }
         let is_rate = matches!(source, Some(RuleSource::Rate(_)));
-        let due = fixed.or(given).or_else(|| inferred(fields)).or_else(|| named(source?));
+        let due = fixed.or(given).or_else(|| named(source?)).or_else(|| inferred(fields));
         let due = due.or_else(|| is_rate.then_some(Measure::PerSecond));
         let is_bare_fine = matches!(due, Some(Measure::Word(_) | Measure::PerSecond) | None);
         Self { due, is_bare_fine }
@@ -152,15 +152,16 @@ impl Units {
             Ok((bound, measure)) if self.fits(bound.value, &measure) => Some(bound),
             Ok((_, Measure::None)) => {
                 let due = self.due.as_ref()?;
-                let mut fault = quantity::bare(text, due, text);
-                let (_, number, _) = quantity::comparison(text);
-                fault.message =
-                    format!("{} is due here, and {} has no unit", due.wording(), number.trim());
-                out.fault(node, fault);
+                out.fault(node, bare_bound(text, due));
                 None
             }
             Ok((_, measure)) => {
-                out.fault(node, quantity::mismatch(text, self.due.as_ref()?, &measure));
+                let due = self.due.as_ref()?;
+                let mut fault = quantity::mismatch(text, due, &measure);
+                if *due == Measure::RatioPerHour && measure == Measure::Ratio {
+                    fault.help = Some(format!("write \"{}/h\"", text.trim_end()));
+                }
+                out.fault(node, fault);
                 None
             }
             Err(fault) => {
@@ -213,6 +214,23 @@ impl Units {
             other => other == due,
         }
     }
+}
+
+/// The fault of a bound without a unit. A share below 1 may be meant as a ratio or as per cent.
+fn bare_bound(text: &str, due: &Measure) -> Fault {
+    let mut fault = quantity::bare(text, due, text);
+    let (comparison, number, _) = quantity::comparison(text);
+    let number = number.trim();
+    fault.message = format!("{} is due here, and {number} has no unit", due.wording());
+    let ratio = number.parse::<f64>().ok().filter(|value| value.abs() <= 1.0);
+    if let (Measure::Ratio, Some(ratio), Some(comparison)) = (due, ratio, comparison) {
+        let percent = watchbell_metrics::units::percent(ratio);
+        let sign = comparison.as_str();
+        fault.help = Some(format!(
+            "write \"{sign} {percent}\", or \"{sign} {number}%\" if so little is meant"
+        ));
+    }
+    fault
 }
 
 fn unit_word(node: &Node, out: &mut Findings<'_>) -> Option<Measure> {

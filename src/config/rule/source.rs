@@ -51,7 +51,8 @@ pub(super) struct Asked<'a> {
 
 /// Reads the one source of a rule.
 pub(super) fn read<'a>(fields: &Fields<'a>, out: &mut Findings<'_>) -> Option<Asked<'a>> {
-    let given: Vec<&Entry> = SOURCES.iter().filter_map(|name| fields.entry(name)).collect();
+    let mut given: Vec<&Entry> = SOURCES.iter().filter_map(|name| fields.entry(name)).collect();
+    given.sort_by_key(|entry| entry.key.place.span.start);
     let (first, second) = (given.first(), given.get(1));
     let Some(entry) = first else {
         out.error(Code::NoSource, fields.place, "the rule asks nothing")
