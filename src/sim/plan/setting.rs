@@ -142,8 +142,8 @@ fn gauge(random: &mut Random, steps: u64, shapes: &[&str]) -> String {
         let most = if random.one_in(4) { 4 } else { 50 };
         let count = (1 + random.below(most)).min(steps - done);
         let shape = random.pick(shapes).copied().unwrap_or("0");
-        // `axN` and `_xN` are N places, `a+bxN` is N + 1.
-        let places = if shape.contains('+') { count - 1 } else { count };
+        // `_xN` is N places, `axN` and `a+bxN` are N + 1.
+        let places = if shape == "_" { count } else { count - 1 };
         parts.push(format!("{shape}x{places}"));
         done += count;
     }
