@@ -1,17 +1,21 @@
 //! `check`: every fault of a configuration at once.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use serde_json::json;
 use watchbell_config::diagnostic::{Severity, line_column};
 use watchbell_config::coverage::coverage;
-use watchbell_config::load::{Checked, load, load_rules};
+use watchbell_config::load::{Checked, is_rule_file, load, load_rules};
 
 use crate::cli::Context;
 use crate::cli::files::Disk;
 use crate::cli::out::{Exit, Failure};
 use crate::clock::Clock;
+use crate::links::Links;
+use crate::notify::Notifier;
+use crate::telemetry::Metrics;
 
 #[derive(Debug, Args)]
 pub(crate) struct CheckArgs {
@@ -72,18 +76,7 @@ fn check_file(path: &Path) -> Result<Checked, Failure> {
     }
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("reading {}: {error}", path.display())))?;
-    if holds_rules_only(&text) { Ok(load_rules(path, &Disk)) } else { Ok(load(path, &Disk)) }
-}
-
-/// A rule file has `[rule.*]` and `[slo.*]` tables and nothing else.
-fn holds_rules_only(text: &str) -> bool {
-    let Ok(table) = text.parse::<toml::Table>() else {
-        let heads = text.lines().filter_map(|line| line.trim().strip_prefix('['));
-        let mut heads = heads.peekable();
-        return heads.peek().is_some()
-            && heads.all(|head| head.starts_with("rule.") || head.starts_with("slo."));
-    };
-    !table.is_empty() && table.keys().all(|key| key == "rule" || key == "slo")
+    if is_rule_file(&text) { Ok(load_rules(path, &Disk)) } else { Ok(load(path, &Disk)) }
 }
 
 fn as_json(one: &watchbell_config::diagnostic::Diagnostic, checked: &Checked) -> serde_json::Value {
@@ -114,9 +107,27 @@ fn summary(files: usize, errors: usize, warnings: usize) -> String {
     format!("{files} checked: {}, {}", plural(errors, "error"), plural(warnings, "warning"))
 }
 
-/// Tries what only a running daemon needs: secrets and channels.
+/// Tries what only a running daemon needs: secrets, and each channel without paging anybody.
 fn online(checked: &Checked) -> Vec<String> {
-    let config = &checked.config;
-    let _ = config;
-    Vec::new()
+    let mut faults = crate::scrape::faults(&checked.config);
+    let links = Links::new([0; 32], &checked.config.http.url);
+    let notifier = match Metrics::new() {
+        Ok(metrics) => Notifier::new(&checked.config, links, Arc::new(metrics)),
+        Err(error) => {
+            faults.push(error.to_string());
+            return faults;
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match (notifier, runtime) {
+        (Ok(notifier), Ok(runtime)) => {
+            let probed = runtime.block_on(notifier.probe());
+            faults.extend(probed.into_iter().filter_map(|(channel, result)| {
+                result.err().map(|why| format!("{channel}: {why}"))
+            }));
+        }
+        (Err(error), _) => faults.push(error.to_string()),
+        (_, Err(error)) => faults.push(format!("starting the runtime: {error}")),
+    }
+    faults
 }
