@@ -12,6 +12,7 @@ mod tests;
 pub(crate) mod tls;
 mod visit;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,7 +36,7 @@ use self::visit::{Answer, Visitor, unknown};
 use crate::clock::Clock;
 use crate::collect::Collector;
 use crate::supervise::{Kind, Supervisor};
-use crate::targets::TargetBoard;
+use crate::targets::{TargetBoard, TargetStatus};
 use crate::telemetry::Metrics;
 
 /// Finished scrapes that may wait for the loop.
@@ -354,20 +355,25 @@ impl Scraper {
 
     /// Makes a plan the current one.
     fn adopt(&mut self, plan: Plan) {
-        let refused = plan.refused.iter().map(|(slot, why)| (slot, Some(why)));
-        let lines: Vec<_> = plan.slots().map(|slot| (slot, None)).chain(refused).collect();
         let board = &self.parts.board;
-        board.retain(|status| lines.iter().any(|(slot, _)| is_line_of(slot, status)));
+        let slots = || plan.slots().chain(plan.refused.iter().map(|(slot, _)| slot));
+        let wanted: BTreeMap<_, _> = slots().map(|slot| (slot.key.place(), slot)).collect();
+        board.retain(|status| {
+            let slot = wanted.get(&(status.table.as_str(), status.url.as_str()));
+            slot.is_some_and(|slot| slot.key.labels == status.labels)
+        });
         let known = board.all();
-        for (slot, why) in lines {
-            match why {
-                Some(why) => {
-                    let (health, last_error) = ("down", Some(why.clone()));
-                    board.put(crate::targets::TargetStatus { health, last_error, ..unknown(slot) });
-                }
-                None if known.iter().any(|status| is_line_of(slot, status)) => {}
-                None => board.put(unknown(slot)),
-            }
+        let known: BTreeSet<_> =
+            known.iter().map(|status| (status.table.as_str(), status.url.as_str())).collect();
+        for slot in plan.slots().filter(|slot| !known.contains(&slot.key.place())) {
+            board.put(unknown(slot));
+        }
+        for (slot, why) in &plan.refused {
+            board.put(TargetStatus {
+                health: "down",
+                last_error: Some(why.clone()),
+                ..unknown(slot)
+            });
         }
         self.plan = Arc::new(plan);
         self.begin_rounds(self.parts.clock.now().as_millis());
@@ -400,10 +406,6 @@ impl Scraper {
             .extend(reads(watched.enumerate().map(|(index, rule)| (first + index, rule))));
         retention
     }
-}
-
-fn is_line_of(slot: &plan::Slot, status: &crate::targets::TargetStatus) -> bool {
-    slot.key.table == status.table && slot.key.url == status.url && slot.key.labels == status.labels
 }
 
 fn reads<'a>(rules: impl Iterator<Item = (usize, &'a Arc<Rule>)>) -> Vec<Read> {

@@ -3,6 +3,9 @@
 use std::sync::Mutex;
 
 use tempfile::TempDir;
+use watchbell_metrics::exposition::Format;
+use watchbell_metrics::label::Labels;
+use watchbell_metrics::promql::{Options, eval_instant, parse};
 use watchbell_paging::time::Timestamp;
 
 use super::*;
@@ -103,6 +106,35 @@ fn files_are_kept_as_long_as_the_farthest_reader_reaches() {
     let other = keep.clone();
     other.set(&Retention { keep: 900, ..retention });
     assert_eq!((keep.get(), other.get()), (Duration::from_millis(900), keep.get()));
+}
+
+#[tokio::test]
+async fn a_store_is_what_it_was_after_a_restart() {
+    let folder = Folder::new();
+    let retention = Retention { raw: 900_000, keep: 900_000, ..Retention::default() };
+    let store = series::Store::new(retention.clone());
+    let labels = Labels::from_pairs([("job", "api"), ("instance", "a:1")]);
+    let limits = series::Limits { series_max: 10, labels_max: 10, label_length_max: 100 };
+    let mut target = store.open(&labels, limits);
+    for (at, body) in [(1_000, "hits 1\n"), (2_000, "hits 2\n"), (3_000, "hits 5\n")] {
+        target.append(body.as_bytes(), Format::Text, at, 0.01);
+    }
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let clock = Arc::new(Clock::start());
+    let journal =
+        Journal::new(&folder.path(), store.clone(), clock, metrics, Keep::new(&retention));
+    journal.run(async {}).await;
+    let after = series::Store::new(retention);
+    let replayed = replay(&folder.path(), &after);
+    assert_eq!((replayed.damaged, replayed.torn), (0, 0));
+    assert!(3 <= replayed.samples, "{replayed:?}");
+    for expr in ["hits", "up", "increase(hits[10s])"] {
+        let of = |store: &series::Store| {
+            let expr = parse(expr).unwrap();
+            format!("{:?}", eval_instant(&expr, store, 3_500, &Options::default()).unwrap())
+        };
+        assert_eq!(of(&after), of(&store), "{expr}");
+    }
 }
 
 #[tokio::test]

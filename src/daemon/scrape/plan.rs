@@ -103,30 +103,30 @@ impl Plan {
         now: Millis,
     ) -> Self {
         let drafts = drafts(config, common);
-        let wanted: Vec<&Key> =
-            drafts.iter().flat_map(|draft| draft.targets.iter().map(|(key, _)| key)).collect();
-        let mut kept: BTreeMap<usize, Arc<State>> = BTreeMap::new();
+        let wanted: BTreeMap<(&str, &str), &Key> = drafts
+            .iter()
+            .flat_map(|draft| draft.targets.iter().map(|(key, _)| (key.place(), key)))
+            .collect();
+        let mut kept: BTreeMap<(String, String), Arc<State>> = BTreeMap::new();
         for slot in self.slots() {
-            match wanted.iter().position(|key| **key == slot.key) {
-                Some(index) => {
-                    kept.insert(index, Arc::clone(&slot.state));
-                }
+            if wanted.get(&slot.key.place()).is_some_and(|key| **key == slot.key) {
+                let (table, url) = slot.key.place();
+                kept.insert((table.to_owned(), url.to_owned()), Arc::clone(&slot.state));
+            } else {
                 // Closed before anything is opened: its labels may be used again.
-                None => slot.state.close(now),
+                slot.state.close(now);
             }
         }
         let mut plan = Self { states: self.states, ..Self::default() };
         let mut labels_seen = BTreeSet::new();
-        let mut index = 0;
         for draft in drafts {
             let mut slots = Vec::with_capacity(draft.targets.len());
             for (key, origin) in draft.targets {
                 let is_first = labels_seen.insert(key.labels.clone());
-                let state = match kept.remove(&index) {
+                let state = match kept.remove(&(key.table.clone(), key.url.clone())) {
                     Some(state) => state,
                     None => plan.state(is_first.then(|| store.open(&key.labels, key.limits))),
                 };
-                index += 1;
                 let why = format!(
                     "another target has the same labels {}; give it a `labels = {{ instance }}`",
                     key.labels
@@ -194,6 +194,13 @@ impl Plan {
     }
 }
 
+impl Key {
+    /// What tells it from every other target of a configuration, and its line on the board.
+    pub(super) fn place(&self) -> (&str, &str) {
+        (&self.table, &self.url)
+    }
+}
+
 impl State {
     fn close(&self, now: Millis) {
         if let Some(mut series) = self.series.lock().take() {
@@ -246,6 +253,7 @@ fn scrape_draft(table: &Scrape, common: &Common) -> Draft {
         tracing::error!(table = table.name, %why, "a table cannot be scraped");
     }
     let mut targets: Vec<(Key, Origin)> = Vec::with_capacity(table.urls.len());
+    let mut urls_seen = BTreeSet::new();
     for text in &table.urls {
         let url = match Url::parse(text) {
             Ok(url) => url,
@@ -264,7 +272,7 @@ fn scrape_draft(table: &Scrape, common: &Common) -> Draft {
                 label_length_max: table.max_label_length,
             },
         };
-        if targets.iter().all(|(other, _)| *other != key) {
+        if urls_seen.insert(key.url.clone()) {
             let origin = Origin::Http { url: Box::new(url), fetcher: Arc::clone(&fetcher) };
             targets.push((key, origin));
         }

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use watchbell_config::value::{Collect, Config, Daemon, History, Http, Scrape, SecretRef, Tls};
+use watchbell_metrics::exposition::Format;
+use watchbell_metrics::promql::{Options, Value, eval_instant, parse};
 use watchbell_metrics::rule::{RulePolicy, RuleReadings, RuleSource, RuleSpec, lower};
 use watchbell_paging::calendar::{Calendar, WorkWeek};
 use watchbell_paging::settings::Settings;
@@ -14,7 +16,8 @@ use super::*;
 
 #[test]
 fn job_and_instance_come_from_table_and_url_unless_labels_say_otherwise() {
-    let cases: [(&str, &[(&str, &str)], &str); 5] = [
+    type Own = &'static [(&'static str, &'static str)];
+    let cases: [(&str, Own, &str); 5] = [
         ("http://app1:8000/metrics", &[], r#"{instance="app1:8000", job="api"}"#),
         ("http://app1/metrics", &[], r#"{instance="app1:80", job="api"}"#),
         ("https://app1/", &[("team", "ops")], r#"{instance="app1:443", job="api", team="ops"}"#),
@@ -48,6 +51,50 @@ fn a_table_without_its_secret_is_a_fault_that_names_it() {
     let faults = faults(&config);
     assert_eq!(faults.len(), 1, "{faults:?}");
     assert!(faults[0].starts_with("scrape.api: the secret env:WATCHBELL_TEST_NO_SUCH"));
+}
+
+#[test]
+fn a_target_that_stays_keeps_its_state_and_one_that_goes_is_ended() {
+    let store = series::Store::new(Retention { raw: 60_000, ..Retention::default() });
+    let common = Common::default();
+    let replace = |plan: &Plan, tables: Vec<Scrape>, now: Millis| {
+        plan.replace(&config(tables), &store, &common, now)
+    };
+    let two = || vec![table(&["http://a:1/", "http://b:1/"], &[])];
+    let first = replace(&Plan::default(), two(), 0);
+    for slot in first.slots() {
+        let mut series = slot.state.series.lock();
+        series.as_mut().unwrap().append(b"x 1\n", Format::Text, 1_000, 0.1);
+    }
+    let ids = |plan: &Plan| plan.slots().map(|slot| slot.state.id).collect::<Vec<_>>();
+    let same = replace(&first, two(), 2_000);
+    assert_eq!(ids(&same), ids(&first));
+    let slower = Scrape { interval: Duration::from_secs(60), ..table(&["http://b:1/"], &[]) };
+    let fewer = replace(&same, vec![slower], 2_000);
+    assert_eq!(ids(&fewer), ids(&first)[1..]);
+    assert_eq!(fewer.place(ids(&first)[1]), Some((0, 0)));
+    assert_eq!(fewer.place(ids(&first)[0]), None);
+    assert!(first.slots().next().unwrap().state.series.lock().is_none(), "it is closed");
+    assert_eq!(query(&store, "count(x)", 3_000), [1.0], "one of the two has ended");
+}
+
+#[test]
+fn new_limits_begin_a_target_anew_under_its_old_labels() {
+    let store = series::Store::new(Retention { raw: 60_000, ..Retention::default() });
+    let common = Common::default();
+    let urls = ["http://a:1/"];
+    let plan = Plan::default().replace(&config(vec![table(&urls, &[])]), &store, &common, 0);
+    let append = |plan: &Plan, body: &[u8], at: Millis| {
+        let slot = plan.slots().next().unwrap();
+        slot.state.series.lock().as_mut().unwrap().append(body, Format::Text, at, 0.1).failed
+    };
+    assert_eq!(append(&plan, b"x 1\ny 1\n", 1_000), None);
+    let smaller = Scrape { max_series: 1, ..table(&urls, &[]) };
+    let plan = plan.replace(&config(vec![smaller]), &store, &common, 2_000);
+    assert!(append(&plan, b"x 1\ny 1\n", 3_000).is_some());
+    assert_eq!(append(&plan, b"x 1\n", 4_000), None);
+    assert_eq!(query(&store, "x", 4_000), [1.0]);
+    assert!(query(&store, "y", 4_000).is_empty());
 }
 
 #[test]
@@ -125,6 +172,14 @@ async fn a_rule_that_fails_is_a_reading_and_a_count() {
     assert!(readings[0].outcome.is_err());
     assert_eq!(value(&readings[1]).to_bits(), 7.0_f64.to_bits());
     assert_eq!(metrics.rule_evaluation_failures.get(), 1);
+}
+
+fn query(store: &series::Store, expr: &str, at: Millis) -> Vec<f64> {
+    let expr = parse(expr).unwrap();
+    match eval_instant(&expr, store, at, &Options::default()).unwrap().value {
+        Value::Vector(samples) => samples.into_iter().map(|sample| sample.value).collect(),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn value(readings: &RuleReadings) -> f64 {
