@@ -21,6 +21,7 @@ use support::delivery::{
 use support::mail::{MailServer, REFUSED_DOMAIN};
 use support::slack::{Fault, Slack};
 use support::{DEADLINE, spawn};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::sync::{mpsc, oneshot, watch};
 use watchbell::desk::{Desk, Request};
 use watchbell::links::Links;
@@ -588,6 +589,38 @@ async fn a_mail_server_that_refuses_or_is_away_says_which() {
     bench.notifier.reconfigure(&config, links()).unwrap();
     retry_of(bench.outcome(page(4, ana_mail(), incident())).await);
     assert!(server.mails().is_empty(), "without TLS nothing is sent where it is required");
+}
+
+/// A mail server that answers MAIL with `words` and everything else with consent.
+async fn scripted_mail_server(words: &'static str) -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = BufReader::new(stream);
+        stream.write_all(b"220 test\r\n").await.unwrap();
+        let mut line = String::new();
+        while stream.read_line(&mut line).await.is_ok_and(|length| 0 < length) {
+            let answer = if line.starts_with("MAIL") { words } else { "250 fine" };
+            if stream.write_all(format!("{answer}\r\n").as_bytes()).await.is_err() {
+                break;
+            }
+            line.clear();
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_mail_server_that_asks_to_come_back_is_tried_again() {
+    for (words, is_retry) in [("451 greylisted, come back", true), ("554 never", false)] {
+        let mut config = configuration();
+        config.email = Some(email_table(scripted_mail_server(words).await));
+        let mut bench = Bench::start(&config, Limits::default());
+        let outcome = bench.outcome(page(1, ana_mail(), incident())).await;
+        let why = if is_retry { retry_of(outcome).1 } else { why_of(outcome) };
+        assert!(why.contains(words.split_once(' ').unwrap().1), "{why}");
+    }
 }
 
 #[tokio::test]
