@@ -5,6 +5,7 @@
 
 mod params;
 mod write;
+mod kept;
 mod query;
 mod series;
 mod rules;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use watchbell_metrics::promql::{Options, ValueType, eval_instant, eval_range};
 
 use crate::http::prometheus_api::params::Params;
-use crate::http::prometheus_api::{Api, Fault, Reply, write};
+use crate::http::prometheus_api::{Api, Fault, Reply, kept, write};
 
 /// The most points of one series.
 const POINTS_MAX: i64 = 11_000;
@@ -15,9 +15,11 @@ pub(super) async fn instant(State(api): State<Api>, params: Params) -> Result<Re
     let at = params.time("time")?.unwrap_or_else(|| api.context.now().as_millis());
     let expr = params.expression()?;
     let options = Options { lookback: params.lookback()?, ..Options::default() };
+    let (live, now) = (api.context.live.load_full(), api.context.now().as_millis());
     api.run(params.time_limit()?, move |store| {
-        let evaluated = eval_instant(&expr, store, at, &options)
+        let mut evaluated = eval_instant(&expr, store, at, &options)
             .map_err(|error| Fault::execution(error.message))?;
+        evaluated.warnings.extend(kept::missing(&expr, store, &live.config, at, now));
         Ok(write::reply(evaluated, at, limit))
     })
     .await?
@@ -55,9 +57,11 @@ pub(super) async fn range(State(api): State<Api>, params: Params) -> Result<Repl
     }
     let mut options = Options { lookback: params.lookback()?, ..Options::default() };
     options.limits.steps_max = options.limits.steps_max.max(11_001);
+    let (live, now) = (api.context.live.load_full(), api.context.now().as_millis());
     api.run(params.time_limit()?, move |store| {
-        let evaluated = eval_range(&expr, store, start..=end, step, &options)
+        let mut evaluated = eval_range(&expr, store, start..=end, step, &options)
             .map_err(|error| Fault::execution(error.message))?;
+        evaluated.warnings.extend(kept::missing(&expr, store, &live.config, start, now));
         Ok(write::reply(evaluated, end, limit))
     })
     .await?

@@ -1,6 +1,6 @@
 //! `series`, `labels`, `label/{name}/values`, `metadata`: what there is to ask for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
@@ -67,9 +67,26 @@ pub(super) async fn values(
     .await
 }
 
-/// Types and helps are not kept; clients do without.
-pub(super) async fn metadata() -> Reply {
-    Reply::of(&json!({}))
+pub(super) async fn metadata(State(api): State<Api>, params: Params) -> Result<Reply, Fault> {
+    let limit = params.limit()?;
+    let each = params.get("limit_per_metric").and_then(|text| text.parse().ok());
+    let each: usize = each.filter(|each| *each > 0).unwrap_or(usize::MAX);
+    let wanted = params.get("metric").map(str::to_owned);
+    api.run(QUERY_TIME_MAX, move |store| {
+        let mut families: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        for (name, kind, help) in store.metadata() {
+            if wanted.as_ref().is_some_and(|wanted| *wanted != name) {
+                continue;
+            }
+            let told = families.entry(name).or_default();
+            if told.len() < each {
+                told.push(json!({ "type": kind, "help": help, "unit": "" }));
+            }
+        }
+        let some: BTreeMap<String, Vec<Value>> = families.into_iter().take(limit).collect();
+        Reply::of(&json!(some))
+    })
+    .await
 }
 
 /// Shows the labels of every series that some selector chooses; without selectors, of all.

@@ -1,5 +1,9 @@
 //! Shapes and words of Prometheus's API.
 
+use watchbell_metrics::exposition::Format;
+use watchbell_metrics::label::Labels;
+use watchbell_metrics::series::{Limits, Retention};
+
 use super::*;
 use crate::http::fixture::{House, form, get_request, request};
 
@@ -125,4 +129,171 @@ async fn clients_learn_which_api_this_is() {
     let unknown = house.send(request("GET", "/api/v1/status/tsdb", "")).await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
     assert_eq!(unknown.json()["errorType"], "not_found");
+}
+
+/// Three scrapes of one target, 15 s apart, the last one just now; gives its time.
+fn scrape(house: &House) -> i64 {
+    let now = house.context.now().as_millis();
+    let labels = Labels::from_pairs([("job", "api"), ("instance", "api1:8000")]);
+    let limits = Limits { series_max: 100, labels_max: 10, label_length_max: 100 };
+    let mut target = house.context.series.open(&labels, limits);
+    for (age, value) in [(30_000, 1), (15_000, 4), (0, 10)] {
+        let body = format!(
+            "# HELP http_requests_total Requests.\n# TYPE http_requests_total counter\n\
+             http_requests_total{{code=\"200\"}} {value}00\n\
+             http_requests_total{{code=\"500\"}} {value}\n\
+             temperature NaN\n"
+        );
+        target.append(body.as_bytes(), Format::Text, now - age, 0.01);
+    }
+    now
+}
+
+fn furnished() -> (House, i64) {
+    let house = House::with(|context| {
+        context.series = Store::new(Retention { raw: 900_000, ..Retention::default() });
+    });
+    let now = scrape(&house);
+    (house, now)
+}
+
+async fn ask(house: &House, path: &str) -> Value {
+    let path = path.replace('[', "%5B").replace(']', "%5D").replace('{', "%7B");
+    let path = path.replace('}', "%7D").replace('"', "%22").replace(' ', "%20");
+    let answer = house.send(get_request(&format!("/api/v1/{path}"))).await;
+    assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
+    let body = answer.json();
+    assert_eq!(body["status"], "success");
+    body
+}
+
+#[tokio::test]
+async fn an_instant_query_gives_a_vector_with_the_time_asked_for() {
+    let (house, now) = furnished();
+    let body = ask(
+        &house,
+        &format!("query?query=http_requests_total{{code=\"500\"}}&time={}.123", now / 1000 + 1),
+    )
+    .await;
+    assert_eq!(body["data"]["resultType"], "vector");
+    let result = &body["data"]["result"];
+    assert_eq!(result.as_array().unwrap().len(), 1);
+    assert_eq!(result[0]["metric"]["__name__"], "http_requests_total");
+    assert_eq!(result[0]["metric"]["job"], "api");
+    assert_eq!(result[0]["value"], json!([(now / 1000 + 1) as f64 + 0.123, "10"]));
+    let nan = ask(&house, "query?query=temperature").await;
+    assert_eq!(nan["data"]["result"][0]["value"][1], "NaN");
+}
+
+#[tokio::test]
+async fn a_form_is_answered_with_every_type_of_value() {
+    let (house, _) = furnished();
+    for (query, kind) in [
+        ("1%2B1", "scalar"),
+        ("%22text%22", "string"),
+        ("sum+by+(job)+(http_requests_total)", "vector"),
+        ("http_requests_total%5B1m%5D", "matrix"),
+    ] {
+        let answer = house.send(form("/api/v1/query", &format!("query={query}"))).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        assert_eq!(answer.json()["data"]["resultType"], kind);
+    }
+}
+
+#[tokio::test]
+async fn a_range_query_gives_a_matrix_on_its_grid() {
+    let (house, now) = furnished();
+    let (start, end) = (now - 30_000, now);
+    let seconds = |ms: i64| format!("{}.{:03}", ms / 1000, ms % 1000);
+    let path = format!(
+        "query_range?query=http_requests_total{{code=\"500\"}}&start={}&end={}&step=15",
+        seconds(start),
+        seconds(end)
+    );
+    let body = ask(&house, &path).await;
+    assert_eq!(body["data"]["resultType"], "matrix");
+    let values = body["data"]["result"][0]["values"].as_array().unwrap();
+    let texts: Vec<&str> = values.iter().map(|pair| pair[1].as_str().unwrap()).collect();
+    assert_eq!(texts, ["1", "4", "10"]);
+    assert!(body.get("warnings").is_none(), "{body}");
+}
+
+#[tokio::test]
+async fn a_fault_of_the_data_is_an_execution_error() {
+    let (house, _) = furnished();
+    let path = "/api/v1/query?query=http_requests_total%2Bon(job)http_requests_total";
+    let answer = house.send(get_request(path)).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.text);
+    assert_eq!(answer.json()["errorType"], "execution");
+}
+
+#[tokio::test]
+async fn series_labels_and_values_are_found() {
+    let (house, _) = furnished();
+    let series = ask(&house, "series?match[]=http_requests_total&match[]=temperature").await;
+    assert_eq!(series["data"].as_array().unwrap().len(), 3);
+    assert_eq!(series["data"][0]["job"], "api");
+    let some = ask(&house, "series?match[]=http_requests_total&limit=1").await;
+    assert_eq!(some["data"].as_array().unwrap().len(), 1);
+    assert_eq!(some["warnings"], json!([TRUNCATED]));
+    let labels = ask(&house, "labels?match[]=http_requests_total").await;
+    assert_eq!(labels["data"], json!(["__name__", "code", "instance", "job"]));
+    let codes = ask(&house, "label/code/values").await;
+    assert_eq!(codes["data"], json!(["200", "500"]));
+    let names = ask(&house, "label/__name__/values?match[]={code=\"500\"}").await;
+    assert_eq!(names["data"], json!(["http_requests_total"]));
+    assert_eq!(ask(&house, "label/nothing/values").await["data"], json!([]));
+    let long_ago = ask(&house, "labels?start=0&end=1").await;
+    assert_eq!(long_ago["data"], json!([]));
+}
+
+#[tokio::test]
+async fn metadata_gives_types_and_helps() {
+    let (house, _) = furnished();
+    let body = ask(&house, "metadata?metric=http_requests_total").await;
+    let family = &body["data"]["http_requests_total"][0];
+    assert_eq!(family["type"], "counter");
+    assert_eq!(family["help"], "Requests.");
+    assert_eq!(ask(&house, "metadata?metric=nothing").await["data"], json!({}));
+}
+
+#[tokio::test]
+async fn an_expression_is_formatted() {
+    let (house, _) = furnished();
+    let body = ask(&house, "format_query?query=sum(up)by(job)").await;
+    assert_eq!(body["data"], "sum by (job) (up)");
+}
+
+#[tokio::test]
+async fn a_query_of_what_is_not_kept_says_so() {
+    let (house, _) = furnished();
+    let body = ask(&house, "query?query=rate(temperature[1h])").await;
+    let warning = body["warnings"][0].as_str().unwrap();
+    assert!(warning.contains("no rule reads temperature"), "{warning}");
+    assert!(warning.contains("kept for 15m only"), "{warning}");
+    let read = ask(&house, "query?query=rate(http_requests_total[1h])").await;
+    assert!(read.get("warnings").is_none(), "a rule reads it: {read}");
+    let older = ask(&house, "query?query=rate(http_requests_total[60d])").await;
+    assert!(older["warnings"][0].as_str().unwrap().contains("kept for 35d only"), "{older}");
+}
+
+#[tokio::test]
+async fn a_query_without_a_place_in_time_is_a_timeout() {
+    let house = House::new();
+    let places = Arc::new(Semaphore::new(0));
+    let api = Api { context: Arc::clone(&house.context), places };
+    let answer = api.run(Duration::from_millis(1), |_| ()).await.unwrap_err();
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer.kind, "timeout");
+}
+
+#[tokio::test]
+async fn a_query_that_panics_is_a_fault_of_ours_and_gives_its_place_back() {
+    let house = House::new();
+    let places = Arc::new(Semaphore::new(1));
+    let api = Api { context: Arc::clone(&house.context), places: Arc::clone(&places) };
+    let answer = api.run(QUERY_TIME_MAX, |_| panic!("an index was wrong")).await;
+    let fault: Fault = answer.map(|(): ()| ()).unwrap_err();
+    assert_eq!(fault.kind, "internal");
+    assert_eq!(places.available_permits(), 1);
 }

@@ -104,6 +104,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_status_counts_what_there_is() {
+        let house = House::new();
+        let status = house.send(get_request("/api/watchbell/v1/status")).await.json();
+        assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+        assert_eq!(status["ready"], true);
+        assert_eq!(status["refused"], Value::Null);
+        assert_eq!(status["targets"], json!({ "up": 1, "down": 1, "unknown": 0 }));
+        assert_eq!(status["incidents"], json!({ "triggered": 1, "acked": 1 }));
+        assert_eq!(status["rules"], 2);
+        assert_eq!(status["config"], json!(["/etc/watchbell/watchbell.toml"]));
+    }
+
+    #[tokio::test]
     async fn a_drill_answers_its_id_at_once() {
         let house = House::new();
         let path = "/api/watchbell/v1/drill";
