@@ -258,6 +258,9 @@ impl App {
             Kind::Sender,
             notifier.run(parts.deliveries, inputs, supervisor, stop),
         );
+        let (notifier, desk) = (self.notifier.clone(), self.handle.desk.clone());
+        self.supervisor
+            .spawn(Kind::Socket, notifier.listen(desk, self.supervisor.clone(), self.stopped()));
         self.supervisor.spawn(Kind::Scraper, parts.scraper.run(self.stopped()));
         let journal = samples::Journal::new(
             &self.setup.state.join("samples"),
@@ -363,9 +366,11 @@ impl App {
             }
         };
         let (pulse, clock) = (Arc::clone(&self.pulse), Arc::clone(&self.clock));
+        let notifier = self.notifier.clone();
         let healthy = move || {
             let pulse = pulse.load();
             pulse.journal_works
+                && !notifier.is_cut_off()
                 && pulse.late <= LATE_MAX
                 && clock.now().since(pulse.at) <= LATE_MAX
         };

@@ -173,7 +173,7 @@ impl Work<'_> {
             return;
         }
         let before = known.map(|alert| alert.levels.clone()).unwrap_or_default();
-        let drill = known.is_some_and(|alert| alert.drill);
+        let drill = policy.drill || known.is_some_and(|alert| alert.drill);
         if let Some(alert) = known {
             self.live.shown.insert(alert.id, shown.clone());
             if let Some(incident) = alert.incident {
