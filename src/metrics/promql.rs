@@ -28,8 +28,6 @@ mod aggregate;
 mod call;
 mod eval;
 pub mod script;
-#[cfg(test)]
-mod tests;
 
 use std::fmt;
 use std::ops::Range;
@@ -218,3 +216,6 @@ impl fmt::Display for Expr {
         print::write(formatter, &self.node)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,6 @@
 
 mod evaluate;
 mod lower;
-#[cfg(test)]
-mod tests;
 
 use std::fmt;
 use std::sync::Arc;
@@ -469,3 +467,6 @@ pub struct Rule {
     /// What was asked.
     pub spec: RuleSpec,
 }
+
+#[cfg(test)]
+mod tests;

@@ -268,8 +268,9 @@ proptest! {
         parse_values(&text).ok();
         parse_labels(&text).ok();
         parse_matchers(&text).ok();
-        script::run(&text);
-        script::run(&format!("load 1m\n {text}\n\neval instant at 1m {text}\n {text}"));
+        prop_assert_eq!(script::run(&text).passed, 0);
+        let script = format!("load 1m\n {text}\n\neval instant at 1m {text}\n {text}");
+        prop_assert!(script::run(&script).passed <= 1);
     }
 
     #[test]
