@@ -28,15 +28,13 @@ mod aggregate;
 mod call;
 mod eval;
 pub mod script;
-#[cfg(test)]
-mod tests;
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 pub use self::eval::{EvalError, Limits, Options, eval_instant, eval_range};
-use crate::label::{Labels, Matcher, Matchers};
+use crate::label::{Labels, METRIC_NAME, MatchOp, Matcher, Matchers};
 use crate::promql::ast::{Node, NodeKind};
 use crate::sample::{Millis, Sample};
 
@@ -191,6 +189,20 @@ impl Expr {
             if selector.offset == 0 && selector.pin.is_none())
     }
 
+    /// Returns a plain selector with a suffix on its metric name; `None` where there is no name.
+    #[must_use]
+    pub fn with_suffix(&self, suffix: &str) -> Option<Self> {
+        let mut suffixed = self.clone();
+        let NodeKind::Selector(selector) = &mut suffixed.node.kind else { return None };
+        let name = format!("{}{suffix}", selector.name.as_deref()?);
+        let matcher = Matcher::new(METRIC_NAME, MatchOp::Equal, &name).ok()?;
+        // The matcher of a name that is written stands first.
+        *selector.matchers.first_mut()? = matcher;
+        selector.name = Some(name);
+        suffixed.text = suffixed.to_string().into();
+        Some(suffixed)
+    }
+
     /// Returns what its selectors read.
     #[must_use]
     pub fn selectors(&self) -> Vec<SelectorInfo> {
@@ -204,3 +216,6 @@ impl fmt::Display for Expr {
         print::write(formatter, &self.node)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -300,6 +300,18 @@ pub struct RulePolicy {
 }
 
 impl RulePolicy {
+    /// Returns the bounds for an alert's labels: the first override that matches replaces what it
+    /// names.
+    #[must_use]
+    pub fn bounds_for(&self, labels: &Labels) -> Bounds {
+        let mut bounds = self.bounds;
+        if let Some(own) = self.overrides.iter().find(|one| one.matchers.matches(labels)) {
+            bounds.warn = own.warn.or(bounds.warn);
+            bounds.critical = own.critical.or(bounds.critical);
+        }
+        bounds
+    }
+
     /// Returns a policy with every default of the configuration and no bounds.
     #[must_use]
     pub fn new(name: &str) -> Self {
@@ -345,7 +357,7 @@ pub struct Reading {
     pub value: f64,
     /// The events behind a ratio.
     pub evidence: Option<Evidence>,
-    /// The rendered summary, for readings above ok.
+    /// The rendered summary.
     pub summary: Option<String>,
     /// Further rendered annotations, for readings above ok.
     pub annotations: Vec<(String, String)>,
@@ -452,3 +464,6 @@ pub struct Rule {
     /// What was asked.
     pub spec: RuleSpec,
 }
+
+#[cfg(test)]
+mod tests;

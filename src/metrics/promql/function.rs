@@ -254,19 +254,26 @@ pub(crate) fn nearest(name: &str) -> Option<&'static str> {
         .map(|(_, known)| known)
 }
 
-/// Levenshtein's edit distance (1966), by characters.
+/// The edit distance in which neighbours that change places count once (Damerau 1964, the form
+/// that edits no part twice), by characters.
 fn distance(left: &str, right: &str) -> usize {
+    let left: Vec<char> = left.chars().take(64).collect();
     let right: Vec<char> = right.chars().collect();
+    let mut above: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (line, one) in left.chars().take(64).enumerate() {
-        let mut before = row[0];
-        row[0] = line + 1;
+    for (line, one) in left.iter().enumerate() {
+        let mut next = vec![line + 1];
         for (column, other) in right.iter().enumerate() {
-            let above = row[column + 1];
-            let change = before + usize::from(one != *other);
-            row[column + 1] = change.min(above + 1).min(row[column] + 1);
-            before = above;
+            let change = row[column] + usize::from(one != other);
+            let mut least = change.min(row[column + 1] + 1).min(next[column] + 1);
+            let swapped =
+                line > 0 && column > 0 && left[line - 1] == *other && right[column - 1] == *one;
+            if swapped {
+                least = least.min(above[column - 1] + 1);
+            }
+            next.push(least);
         }
+        above = std::mem::replace(&mut row, next);
     }
     row[right.len()]
 }

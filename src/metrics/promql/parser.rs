@@ -2,27 +2,24 @@
 //!
 //! Checks shapes only; types are `check`'s. Nesting is bounded, so no text can exhaust the stack.
 
+mod grouping;
 mod selector;
+mod when;
 
 use std::ops::Range;
 
 use crate::label::{Labels, METRIC_NAME, MatchOp, Matcher};
-use crate::promql::ast::{
-    Aggregate, AggregateOp, Binary, Cardinality, Matching, Node, NodeKind, Op, Pin, Subquery,
-};
+use crate::promql::ast::{Aggregate, AggregateOp, Binary, Node, NodeKind, Op, Subquery};
 use crate::promql::function;
 use crate::promql::lexer::{Kind, Token, tokens};
+use crate::promql::parser::when::{set_offset, set_pin};
+use crate::promql::window::seconds;
 use crate::promql::{ParseError, TEXT_MAX};
-use crate::sample::Millis;
 
 /// The deepest nesting that is accepted.
 const DEPTH_MAX: usize = 200;
 /// The deepest tree that is accepted; a chain of operators is as deep as it is long.
 const HEIGHT_MAX: usize = 500;
-/// Longer durations are mistakes: a hundred years.
-const DURATION_MAX_MS: Millis = 3_153_600_000_000;
-/// Later times than this, in seconds, are mistakes; milliseconds are exact below it.
-const PIN_MAX_SECONDS: f64 = 1e11;
 
 /// Parses a whole text; also tells how many selectors and subqueries it has.
 pub(super) fn parse(text: &str) -> Result<(Node, usize), ParseError> {
@@ -218,85 +215,6 @@ impl Parser {
         })
     }
 
-    fn modifiers(&mut self, op: Op) -> Result<(bool, Matching), ParseError> {
-        let place = self.span();
-        let returns_bool = self.take_word("bool");
-        if returns_bool && !op.is_comparison() {
-            let message = format!("`bool` works with comparisons only, not with {:?}", op.as_str());
-            return Err(ParseError::new(place, message));
-        }
-        let cardinality = if op.is_set() { Cardinality::ManyToMany } else { Cardinality::OneToOne };
-        let mut matching = Matching {
-            cardinality,
-            on: false,
-            labels: Vec::new(),
-            include: Vec::new(),
-            written: false,
-        };
-        for (word, on) in [("on", true), ("ignoring", false)] {
-            if !matching.written && self.take_word(word) {
-                matching.on = on;
-                matching.written = true;
-                matching.labels = self.label_list()?;
-            }
-        }
-        if matching.written {
-            self.grouping(op, &mut matching)?;
-        }
-        Ok((returns_bool, matching))
-    }
-
-    fn grouping(&mut self, op: Op, matching: &mut Matching) -> Result<(), ParseError> {
-        for (word, cardinality) in
-            [("group_left", Cardinality::ManyToOne), ("group_right", Cardinality::OneToMany)]
-        {
-            let place = self.span();
-            if !self.take_word(word) {
-                continue;
-            }
-            if op.is_set() {
-                let message = format!("{word} does not go with {:?}", op.as_str());
-                return Err(ParseError::new(place, message));
-            }
-            matching.cardinality = cardinality;
-            if self.is_sign("(") {
-                matching.include = self.label_list()?;
-            }
-            let twice = matching.include.iter().find(|label| matching.labels.contains(label));
-            if let Some(label) = twice.filter(|_| matching.on) {
-                let message = format!("label {label:?} stands in both on and {word}");
-                return Err(ParseError::new(place, message));
-            }
-        }
-        Ok(())
-    }
-
-    fn label_list(&mut self) -> Result<Vec<String>, ParseError> {
-        self.expect_sign("(")?;
-        let mut labels = Vec::new();
-        while !self.is_sign(")") {
-            let label = match self.peek() {
-                Kind::Word(word) if !word.contains(':') => word.clone(),
-                Kind::Text(text) if !text.is_empty() => text.clone(),
-                Kind::Word(_)
-                | Kind::Text(_)
-                | Kind::Number(_)
-                | Kind::Duration(_)
-                | Kind::Sign(_)
-                | Kind::End => {
-                    return Err(self.unexpected("a label name"));
-                }
-            };
-            self.at += 1;
-            labels.push(label);
-            if !self.take_sign(",") {
-                break;
-            }
-        }
-        self.expect_sign(")")?;
-        Ok(labels)
-    }
-
     fn unary(&mut self) -> Result<Node, ParseError> {
         let start = self.span().start;
         if self.take_sign("-") {
@@ -396,16 +314,6 @@ impl Parser {
         node(NodeKind::Aggregate(Box::new(aggregate)), span)
     }
 
-    fn group(&mut self) -> Result<Option<(bool, Vec<String>)>, ParseError> {
-        if self.take_word("by") {
-            return Ok(Some((false, self.label_list()?)));
-        }
-        if self.take_word("without") {
-            return Ok(Some((true, self.label_list()?)));
-        }
-        Ok(None)
-    }
-
     fn call(&mut self, name: &str) -> Result<Node, ParseError> {
         let place = self.span();
         let Some(function) = function::find(name) else {
@@ -494,56 +402,6 @@ impl Parser {
                 .help("for the range of an expression write a subquery: (…)[5m:]")),
         }
     }
-
-    fn pin(&mut self) -> Result<Pin, ParseError> {
-        let negative = self.take_sign("-");
-        if !negative {
-            self.take_sign("+");
-        }
-        let place = self.span();
-        match self.take() {
-            Kind::Number(number) if number.abs() < PIN_MAX_SECONDS => {
-                let ms = rounded_millis(number);
-                Ok(Pin::At(if negative { -ms } else { ms }))
-            }
-            Kind::Duration(ms) => Ok(Pin::At(if negative { -ms } else { ms })),
-            Kind::Word(word) if !negative && (word == "start" || word == "end") => {
-                self.expect_sign("(")?;
-                self.expect_sign(")")?;
-                Ok(if word == "start" { Pin::Start } else { Pin::End })
-            }
-            Kind::Number(_) | Kind::Word(_) | Kind::Text(_) | Kind::Sign(_) | Kind::End => {
-                Err(ParseError::new(place, "@ needs a time: seconds, start() or end()".to_owned()))
-            }
-        }
-    }
-
-    fn signed_duration(&mut self) -> Result<Millis, ParseError> {
-        let negative = self.take_sign("-");
-        if !negative {
-            self.take_sign("+");
-        }
-        let ms = self.duration()?;
-        Ok(if negative { -ms } else { ms })
-    }
-
-    fn duration(&mut self) -> Result<Millis, ParseError> {
-        let place = self.span();
-        let ms = match self.peek() {
-            Kind::Duration(ms) => *ms,
-            Kind::Number(number) if number.abs() < 9e12 => rounded_millis(*number),
-            Kind::Number(_) => DURATION_MAX_MS + 1,
-            Kind::Word(_) | Kind::Text(_) | Kind::Sign(_) | Kind::End => {
-                return Err(self.unexpected("a duration such as 5m"));
-            }
-        };
-        self.at += 1;
-        if ms > DURATION_MAX_MS {
-            return Err(ParseError::new(place, "the duration is out of range".to_owned())
-                .help("the longest is 100y"));
-        }
-        Ok(ms)
-    }
 }
 
 /// Makes a node, unless the tree would be too deep to walk.
@@ -563,47 +421,4 @@ fn matcher(
     place: Range<usize>,
 ) -> Result<Matcher, ParseError> {
     Matcher::new(name, op, value).map_err(|error| ParseError::new(place, error.to_string()))
-}
-
-fn set_offset(node: &mut Node, ms: Millis, place: &Range<usize>) -> Result<(), ParseError> {
-    let slot = match &mut node.kind {
-        NodeKind::Selector(selector) | NodeKind::Range(selector, _) => &mut selector.offset,
-        NodeKind::Subquery(subquery) => &mut subquery.offset,
-        _ => return Err(misplaced("offset", place)),
-    };
-    if *slot != 0 {
-        return Err(ParseError::new(place.clone(), "offset stands here twice".to_owned()));
-    }
-    *slot = ms;
-    Ok(())
-}
-
-fn set_pin(node: &mut Node, pin: Pin, place: &Range<usize>) -> Result<(), ParseError> {
-    let slot = match &mut node.kind {
-        NodeKind::Selector(selector) | NodeKind::Range(selector, _) => &mut selector.pin,
-        NodeKind::Subquery(subquery) => &mut subquery.pin,
-        _ => return Err(misplaced("@", place)),
-    };
-    if slot.is_some() {
-        return Err(ParseError::new(place.clone(), "@ stands here twice".to_owned()));
-    }
-    *slot = Some(pin);
-    Ok(())
-}
-
-fn misplaced(word: &str, place: &Range<usize>) -> ParseError {
-    ParseError::new(
-        place.clone(),
-        format!("{word} must follow a selector, a range selector or a subquery"),
-    )
-}
-
-#[allow(clippy::cast_precision_loss, reason = "durations are below 2^53 ms")]
-fn seconds(ms: Millis) -> f64 {
-    ms as f64 / 1000.0
-}
-
-#[allow(clippy::cast_possible_truncation, reason = "callers bound the number")]
-fn rounded_millis(seconds: f64) -> Millis {
-    (seconds * 1000.0).round() as Millis
 }

@@ -1,8 +1,16 @@
 //! The engine against Prometheus's own test scripts, and against text that makes no sense.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::promql::script;
+use proptest::prelude::*;
+
+use crate::label::Labels;
+use crate::promql::notation::{parse_labels, parse_values};
+use crate::promql::script::{self, Memory};
+use crate::promql::{
+    Evaluated, Limits, Options, Value, eval_instant, eval_range, parse, parse_matchers,
+};
+use crate::sample::Millis;
 
 /// Passed and skipped cases of each file; none may fail. What is skipped needs native histograms.
 const FILES: [(&str, usize, usize); 7] = [
@@ -19,19 +27,358 @@ const FILES: [(&str, usize, usize); 7] = [
 fn prometheus_scripts_pass() {
     let Some(folder) = conformance() else { return };
     for (name, passed, skipped) in FILES {
-        let text = std::fs::read_to_string(folder.join(name)).unwrap();
-        let report = script::run(&text);
-        let failures: Vec<String> = report
-            .failed
-            .iter()
-            .map(|one| format!("{name}:{}: {}", one.line, one.message))
-            .collect();
-        assert!(failures.is_empty(), "{}", failures.join("\n"));
+        let report = run(name, &read(&folder.join(name)));
         assert_eq!((report.passed, report.skipped), (passed, skipped), "{name}");
     }
 }
 
-fn conformance() -> Option<std::path::PathBuf> {
+#[test]
+fn our_own_cases_pass() {
+    let report = run("cases.test", include_str!("tests/cases.test"));
+    assert_eq!((report.passed, report.skipped), (47, 0));
+}
+
+#[test]
+fn a_script_that_is_wrong_fails_where_it_is_wrong() {
+    let text = "\
+load 1m
+  up 1 1
+
+eval instant at 1m up
+  up 2
+
+eval instant at 1m up
+  down 1
+
+eval instant at 1m up
+  up 1
+  up{a=\"b\"} 1
+
+eval instant at 1m up +
+  up 1
+
+eval instant at 1m up
+  expect fail
+
+eval instant at 1m rate(up[1m])
+  expect no_info
+
+eval range from 0 to 1m step 1m up
+  up 1
+
+eval instant at 1m histogram_count(up)
+
+fetch something
+
+eval instant at 1m up
+  up 1.0000001
+";
+    let report = script::run(text);
+    let lines: Vec<usize> = report.failed.iter().map(|failure| failure.line).collect();
+    assert_eq!(lines, [4, 7, 10, 14, 17, 20, 23, 28]);
+    assert_eq!((report.passed, report.skipped), (1, 1));
+}
+
+#[test]
+fn faults_have_a_place_and_often_a_cure() {
+    for (text, place, words, help) in [
+        ("rate(up)", "up", "range vector", "[5m]"),
+        ("sum(up[5m])", "up[5m]", "instant vector", "rate"),
+        ("rtae(up[5m])", "rtae", "no function", "rate"),
+        ("up{job=~\"(\"}", "\"(\"", "not closed", ""),
+        ("up + ", "", "end of the expression", ""),
+        ("1 == 1", "1 == 1", "bool", ""),
+        ("{job=~\".*\"}", "{job=~\".*\"}", "every series", "name a metric"),
+        ("up[5m", "", "\"]\"", ""),
+        ("up[200y]", "200y", "out of range", ""),
+        ("up[1e30]", "1e30", "out of range", "100y"),
+        ("up offset 1e30", "1e30", "out of range", "100y"),
+        ("up[0]", "0", "must last", ""),
+        ("up @ 1e30", "1e30", "@ needs a time", ""),
+        ("histogram_sum(up)", "histogram_sum", "not supported", "native"),
+        ("up{a='\\xff'}", "\\xff", "UTF-8", ""),
+        ("up{", "", "\"}\"", ""),
+        ("'abc", "'abc", "does not end", "close it"),
+        ("up and on(a) group_left b", "group_left", "does not go with", ""),
+        ("label_replace(up, 'a', 'b', 'c', '(')", "'('", "not closed", ""),
+        ("clamp(up, 1)", "clamp(up, 1)", "3 arguments", ""),
+    ] {
+        let error = parse(text).expect_err(text);
+        assert_eq!(text.get(error.span.clone()), Some(place), "{text}: {error}");
+        assert!(error.message.contains(words), "{text}: {error}");
+        assert!(error.help.as_deref().unwrap_or_default().contains(help), "{text}: {error:?}");
+    }
+}
+
+#[test]
+fn no_length_and_no_depth_exhausts_the_stack() {
+    for text in [
+        "(".repeat(60_000),
+        format!("{}1{}", "(".repeat(150), ")".repeat(150)),
+        format!("{}1", "1+".repeat(30_000)),
+        format!("{}1", "1^".repeat(30_000)),
+        "-".repeat(60_000),
+        format!("{}up", "-".repeat(150)),
+        format!("{}up{}", "abs(".repeat(150), ")".repeat(150)),
+        format!("up{}", "[5m:]".repeat(10_000)),
+        format!("{}up", "up or ".repeat(400)),
+        "a".repeat(70_000),
+        "up{a=\"b\",".repeat(7_000),
+    ] {
+        if let Ok(expr) = parse(&text) {
+            evaluate(&text, 0).unwrap();
+            assert_eq!(parse(&expr.to_string()).unwrap(), expr);
+        }
+    }
+    assert!(parse(&format!("{}up", "up or ".repeat(400))).is_ok());
+    assert!(parse(&format!("{}1{}", "(".repeat(150), ")".repeat(150))).is_ok());
+}
+
+#[test]
+fn canonical_text_reads_back_and_is_stable() {
+    for (text, expected) in [
+        ("SUM BY(job)(up)", "sum by (job) (up)"),
+        ("sum(up) without ()", "sum without () (up)"),
+        ("up{job = 'a',x=~`\\d`} offset -1h30m", r#"up{job="a", x=~"\\d"} offset -1h30m"#),
+        ("{__name__='my.metric'}", r#"{__name__="my.metric"}"#),
+        ("{'my.metric', 'a b'=\"c\"}", r#"{"my.metric", "a b"="c"}"#),
+        ("{'sum'}", r#"{"sum"}"#),
+        ("job:up:sum", "job:up:sum"),
+        ("up[90s:] @ 1.5 offset 36h", "up[1m30s:] @ 1.500 offset 1d12h"),
+        ("rate(up[5m] @ end())[1h:30]", "rate(up[5m] @ end())[1h:30s]"),
+        ("a/on(x)group_left(y)b", "a / on (x) group_left (y) b"),
+        ("a>bool ignoring() b", "a > bool ignoring () b"),
+        ("-1^2 + Inf - nan * 1e-9 + 1e300", "-1 ^ 2 + Inf - NaN * 1e-9 + 1e300"),
+        ("topk(3, up) by (inf)", "topk by (inf) (3, up)"),
+        ("(1)-- 1", "(1) - -1"),
+        ("\"a\\n\\\"\"", "\"a\\n\\\"\""),
+    ] {
+        let expr = parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(expr.to_string(), expected);
+        assert_eq!(parse(expected).unwrap(), expr, "{text}");
+    }
+}
+
+#[test]
+fn selectors_say_how_far_back_they_read() {
+    const MINUTE: Millis = 60_000;
+    for (text, reaches) in [
+        ("up", vec![5 * MINUTE]),
+        ("rate(up[10m])", vec![10 * MINUTE]),
+        ("up offset 1h", vec![65 * MINUTE]),
+        ("up offset -1h", vec![0]),
+        ("max_over_time(rate(up[5m])[1h:])", vec![65 * MINUTE]),
+        ("max_over_time(rate(up[5m] offset 5m)[1h:] offset 10m)", vec![80 * MINUTE]),
+        ("up @ end()", vec![5 * MINUTE]),
+        ("a / on() b[3m:] or 1", vec![]),
+        ("sum(a) / scalar(b)", vec![5 * MINUTE, 5 * MINUTE]),
+        ("topk(scalar(k), a)", vec![5 * MINUTE, 5 * MINUTE]),
+    ] {
+        let Ok(expr) = parse(text) else {
+            assert!(reaches.is_empty(), "{text}");
+            continue;
+        };
+        let found: Vec<Millis> = expr.selectors().iter().map(|one| one.reach).collect();
+        assert_eq!(found, reaches, "{text}");
+    }
+    let pinned = parse("up @ 100").unwrap().selectors();
+    assert!(pinned[0].reach > 300 * 86_400_000);
+    assert_eq!(pinned[0].matchers[0].to_string(), "__name__=\"up\"");
+}
+
+#[test]
+fn bounds_name_themselves() {
+    let expr = parse("count_over_time(up[1h])").unwrap();
+    let mut options = Options::default();
+    options.limits.samples_max = 10;
+    let error = eval_instant(&expr, &source(), 3_600_000, &options).unwrap_err();
+    assert!(error.message.contains("samples_max = 10"), "{error}");
+    options.limits = Limits { steps_max: 5, ..Limits::default() };
+    let error = eval_range(&expr, &source(), 0..=60_000, 10_000, &options).unwrap_err();
+    assert!(error.message.contains("7 steps") && error.message.contains("steps_max = 5"));
+    let expr = parse("count_over_time(up[100y:1ms])").unwrap();
+    let error = eval_instant(&expr, &source(), 0, &Options::default()).unwrap_err();
+    assert!(error.message.contains("steps_max"), "{error}");
+    assert!(eval_range(&expr, &source(), 0..=1, 0, &Options::default()).is_err());
+}
+
+#[test]
+fn labels_do_not_grow_without_bound() {
+    let mut text = "label_replace(up, 'a', '0123456789', '', '')".to_owned();
+    for _ in 0..40 {
+        text = format!("label_replace({text}, 'a', '$1$1', 'a', '(.*)')");
+    }
+    assert!(evaluate(&text, 0).unwrap_err().contains("longer than"));
+}
+
+#[test]
+fn a_counter_that_appears_counts_from_zero_only_when_asked() {
+    let mut source = Memory::default();
+    let errors = parse_labels("errors_total").unwrap();
+    source.load(15_000, &[(errors.clone(), parse_values("_x4 3 3 5").unwrap())]).unwrap();
+    source.zero_at(&errors, 45_000);
+    let value = |text: &str, at: Millis, counters_from_zero: bool| {
+        let options = Options { counters_from_zero, ..Options::default() };
+        let found = eval_instant(&parse(text).unwrap(), &source, at, &options).unwrap();
+        match found.value {
+            Value::Vector(vector) => vector.first().map(|one| one.value),
+            _ => None,
+        }
+    };
+    assert_eq!(value("increase(errors_total[1m])", 60_000, false), None);
+    assert_eq!(value("increase(errors_total[1m])", 60_000, true), Some(3.0));
+    assert_eq!(value("irate(errors_total[1m])", 60_000, true), Some(0.2));
+    assert_eq!(value("increase(errors_total[1m])", 90_000, true), Some(5.0));
+    // The zero lies before the window, and other functions never see it.
+    assert_eq!(
+        value("increase(errors_total[16s])", 75_000, true),
+        value("increase(errors_total[16s])", 75_000, false)
+    );
+    assert_eq!(value("count_over_time(errors_total[1m])", 60_000, true), Some(1.0));
+    // Before its first sample a series is not there, whatever was known later.
+    assert_eq!(value("increase(errors_total[1m])", 50_000, true), None);
+}
+
+#[test]
+fn growth_is_a_function_like_any_other() {
+    let mut source = Memory::default();
+    let labels = parse_labels("memory_bytes{job=\"api\"}").unwrap();
+    source.load(60_000, &[(labels, parse_values("1000+0.5x360").unwrap())]).unwrap();
+    let expr = parse("growth_per_hour(memory_bytes[6h])").unwrap();
+    let at = 6 * 3_600_000;
+    let found = eval_instant(&expr, &source, at, &Options::default()).unwrap();
+    let Value::Vector(vector) = found.value else { panic!("no vector") };
+    assert_eq!(vector[0].labels, Labels::from_pairs([("job", "api")]));
+    assert!((vector[0].value - 0.03).abs() < 1e-4, "{}", vector[0].value);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn token_soup_never_panics(words in prop::collection::vec(0..SOUP.len(), 1..24)) {
+        let text: Vec<&str> = words.iter().map(|word| SOUP[*word]).collect();
+        taste(&text.join(" "))?;
+        taste(&text.concat())?;
+    }
+
+    #[test]
+    fn any_text_never_panics(text in "\\PC{0,80}") {
+        taste(&text)?;
+        parse_values(&text).ok();
+        parse_labels(&text).ok();
+        parse_matchers(&text).ok();
+        prop_assert_eq!(script::run(&text).passed, 0);
+        let script = format!("load 1m\n {text}\n\neval instant at 1m {text}\n {text}");
+        prop_assert!(script::run(&script).passed <= 1);
+    }
+
+    #[test]
+    fn any_pattern_never_panics(pattern in "[\\[\\](){}\\\\a-c0-9*+?^$|.:&~-]{0,24}") {
+        if let Ok(regex) = crate::label::compile(&pattern) {
+            regex.is_match("abc");
+        }
+    }
+}
+
+const SOUP: [&str; 54] = [
+    "up",
+    "down{a=\"b\"}",
+    "(",
+    ")",
+    "(",
+    ")",
+    "[5m]",
+    "[1h:1m]",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "^",
+    "==",
+    "!=",
+    "<",
+    "> bool",
+    "and",
+    "or",
+    "unless",
+    "atan2",
+    "on(a)",
+    "ignoring(b)",
+    "group_left",
+    "group_right(c)",
+    "offset",
+    "5m",
+    "-1h",
+    "@ 60",
+    "@ start()",
+    "1",
+    "0.5",
+    "Inf",
+    "NaN",
+    "\"a\"",
+    "'(.*)'",
+    "sum",
+    "topk",
+    "by (a)",
+    "without (b)",
+    "rate(",
+    "histogram_quantile(",
+    "label_replace(",
+    "absent(",
+    "time()",
+    "é",
+    "#",
+    "1e400",
+];
+
+/// Whatever reads, prints, reads back to the same, and evaluates to a value or an error.
+fn taste(text: &str) -> Result<(), TestCaseError> {
+    let Ok(expr) = parse(text) else { return Ok(()) };
+    let printed = expr.to_string();
+    let again = parse(&printed);
+    prop_assert_eq!(again.as_ref(), Ok(&expr), "{} -> {}", text, printed);
+    prop_assert_eq!(again.map(|one| one.to_string()), Ok(printed));
+    let limits = Limits { samples_max: 10_000, steps_max: 100 };
+    let options = Options { limits, ..Options::default() };
+    eval_instant(&expr, &source(), 600_000, &options).ok();
+    eval_range(&expr, &source(), 0..=600_000, 60_000, &options).ok();
+    Ok(())
+}
+
+fn source() -> Memory {
+    let mut source = Memory::default();
+    let series = ["up", "down{a=\"b\"}", "down{a=\"c\", le=\"1\"}"]
+        .map(|labels| (parse_labels(labels).unwrap(), parse_values("0+1x60").unwrap()));
+    source.load(15_000, &series).unwrap();
+    source
+}
+
+fn evaluate(text: &str, at: Millis) -> Result<Evaluated, String> {
+    let expr = parse(text).map_err(|error| error.to_string())?;
+    eval_instant(&expr, &source(), at, &Options::default()).map_err(|error| error.to_string())
+}
+
+fn run(name: &str, text: &str) -> script::Report {
+    let report = script::run(text);
+    let line = |one: &script::Failure| format!("{name}:{}: {}", one.line, one.message);
+    let failures: Vec<String> = report.failed.iter().map(line).collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    report
+}
+
+#[allow(clippy::disallowed_methods, reason = "the scripts are files beside the repository")]
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn conformance() -> Option<PathBuf> {
     let folder =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance/promqltest");
     if folder.is_dir() {
@@ -40,12 +387,4 @@ fn conformance() -> Option<std::path::PathBuf> {
     assert!(std::env::var_os("CI").is_none(), "the conformance data is absent");
     println!("the conformance data is absent");
     None
-}
-
-#[test]
-fn scratch() {
-    for path in std::env::var("SCRATCH").unwrap_or_default().split_whitespace() {
-        let report = script::run(&std::fs::read_to_string(path).unwrap());
-        println!("{path} {report:#?}");
-    }
 }

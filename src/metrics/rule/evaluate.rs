@@ -1,10 +1,12 @@
 //! One evaluation of one rule: series in, readings out; no state between evaluations.
+//!
+//! What is not a number is no data, and so is a ratio without events: both give no reading.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::label::{ALERT_NAME, Labels, METRIC_NAME};
 use crate::promql::{self, Expr, Options, Value};
-use crate::rule::{Evidence, Reading, Rule, RuleReadings};
+use crate::rule::{Evidence, Reading, Rule, RuleKind, RuleReadings};
 use crate::sample::{Millis, Source};
 use crate::template::Subject;
 
@@ -14,7 +16,10 @@ const SEVERITY: &str = "severity";
 /// Evaluates a rule at one time. A fault is data: it never panics and never loses the others.
 #[must_use]
 pub fn evaluate(rule: &Rule, source: &dyn Source, at: Millis, options: &Options) -> RuleReadings {
-    let outcome = readings(rule, source, at, options);
+    // A counter that appears counts from zero in our own rules; imported ones keep their meaning.
+    let counters_from_zero = rule.policy.kind == RuleKind::Own;
+    let options = Options { counters_from_zero, ..*options };
+    let outcome = readings(rule, source, at, &options);
     RuleReadings { rule: rule.policy.name.clone(), at, outcome }
 }
 
@@ -36,7 +41,7 @@ fn readings(
                 })
                 .collect()
         }
-        None => HashMap::new(),
+        None => BTreeMap::new(),
     };
     let mut readings: Vec<Reading> = Vec::with_capacity(values.len());
     for (labels, value) in values {
@@ -60,7 +65,10 @@ fn readings(
 fn reading(rule: &Rule, found: &Labels, value: f64, evidence: Option<Evidence>) -> Reading {
     let name = rule.policy.name.as_str();
     let plain = found.without(&[METRIC_NAME]);
-    let level = rule.policy.bounds.level(value);
+    let level = match rule.policy.kind {
+        RuleKind::Own => rule.policy.bounds_for(&plain).level(value),
+        RuleKind::Prometheus(level) => level,
+    };
     let subject = Subject { labels: &plain, value, rule: name, level: level.as_str() };
     let own = rule.labels.iter().map(|(name, template)| (name.clone(), template.render(&subject)));
     let labels = Labels::from_pairs(
@@ -71,8 +79,8 @@ fn reading(rule: &Rule, found: &Labels, value: f64, evidence: Option<Evidence>) 
             .filter(|(name, _)| name != SEVERITY)
             .chain([(ALERT_NAME.to_owned(), name.to_owned())]),
     );
-    // Bounds of an override are the paging crate's business, so the summary is rendered for every
-    // level that could be told of.
+    // Which readings are told of is the paging crate's business (hysteresis, recovery), so each
+    // has its summary.
     let summary = rule.summary.as_ref().map(|template| {
         let subject = Subject { labels: &labels, ..subject };
         template.render(&subject)
@@ -97,6 +105,6 @@ fn vector(
     }
 }
 
-fn by_labels(samples: Vec<(Labels, f64)>) -> HashMap<Labels, f64> {
+fn by_labels(samples: Vec<(Labels, f64)>) -> BTreeMap<Labels, f64> {
     samples.into_iter().collect()
 }

@@ -1,11 +1,13 @@
 //! Lowering: the one function that turns a typed rule into PromQL.
 //!
-//! Works on text, so that what runs is exactly what `explain` prints.
+//! Works on text, so that what runs is exactly what `explain` prints. Decides nothing: bounds and
+//! holds are the policy's.
 
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::label::{Quoted, is_plain_name};
 use crate::promql::{self, Expr};
 use crate::rule::{OverTime, Rule, RuleSource, RuleSpec};
 use crate::template::Template;
@@ -13,7 +15,9 @@ use crate::template::Template;
 const SHORT_WINDOW: Duration = Duration::from_secs(5 * 60);
 const LONG_WINDOW: Duration = Duration::from_secs(6 * 3600);
 /// The default identity of rules that sum: the scrape's job, and the service where it has one.
-const DEFAULT_BY: [&str; 2] = ["job", "service"];
+const DEFAULT_BY: &str = "job, service";
+/// Longer windows are mistakes.
+const WINDOW_MAX: Duration = Duration::from_secs(366 * 86_400);
 
 /// Which text of a rule was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,26 +56,27 @@ pub struct LowerError {
 /// Gives every fault of the rule, each with its part and place.
 pub fn lower(spec: RuleSpec) -> Result<Rule, Vec<LowerError>> {
     let mut errors = Vec::new();
-    check_selectors(&spec.source, &mut errors);
+    let window = spec.window.unwrap_or_else(|| default_window(&spec.source));
+    let by = grouping(&spec, &mut errors);
+    check_window(&spec.source, window, &mut errors);
+    let text = write(&spec.source, window, by.as_deref(), &mut errors);
     let summary = take(template(spec.summary.as_deref(), Part::Summary), &mut errors).flatten();
     let mut labels = Vec::with_capacity(spec.labels.len());
     for (index, (name, value)) in spec.labels.iter().enumerate() {
         let parsed = take(template(Some(value), Part::Label(index)), &mut errors).flatten();
         labels.extend(parsed.map(|parsed| (name.clone(), parsed)));
     }
-    if !errors.is_empty() {
-        return Err(errors);
-    }
-    let window = spec.window.unwrap_or_else(|| default_window(&spec.source));
-    let text = write(&spec.source, window, spec.by.as_deref());
-    let value = whole(&text.value).map_err(|error| vec![error])?;
-    let bad = text.bad.as_deref().map(whole).transpose().map_err(|error| vec![error])?;
-    let total = text.total.as_deref().map(whole).transpose().map_err(|error| vec![error])?;
+    let Some(text) = text.filter(|_| errors.is_empty()) else { return Err(errors) };
+    let value = whole(&text.value)?;
+    let evidence = match &text.evidence {
+        Some((bad, total)) => Some((whole(bad)?, whole(total)?)),
+        None => None,
+    };
     let mut policy = spec.policy.clone();
     policy.query = text.value;
     policy.window =
         if matches!(spec.source, RuleSource::Expr(_)) { Duration::ZERO } else { window };
-    Ok(Rule { policy: Arc::new(policy), value, evidence: bad.zip(total), labels, summary, spec })
+    Ok(Rule { policy: Arc::new(policy), value, evidence, labels, summary, spec })
 }
 
 fn default_window(source: &RuleSource) -> Duration {
@@ -87,30 +92,97 @@ fn default_window(source: &RuleSource) -> Duration {
 
 struct Lowered {
     value: String,
-    bad: Option<String>,
-    total: Option<String>,
+    /// The bad and all events behind a ratio.
+    evidence: Option<(String, String)>,
 }
 
-fn write(source: &RuleSource, window: Duration, by: Option<&[String]>) -> Lowered {
+/// The text that names what a rule asks, where a fault belongs to the rule as a whole.
+fn main_part(source: &RuleSource) -> (Part, &str) {
+    match source {
+        RuleSource::Ratio { total, .. } => (Part::Total, total),
+        RuleSource::Quantile { of, .. }
+        | RuleSource::Rate(of)
+        | RuleSource::OverTime { of, .. }
+        | RuleSource::Growth { of }
+        | RuleSource::Forecast { of, .. } => (Part::Of, of),
+        RuleSource::Expr(text) => (Part::Expr, text),
+    }
+}
+
+fn whole_fault(source: &RuleSource, message: &str, help: &str) -> LowerError {
+    let (part, text) = main_part(source);
+    let (message, help) = (message.to_owned(), Some(help.to_owned()));
+    LowerError { part, span: 0..text.len(), message, help }
+}
+
+/// The labels of `by`, as PromQL writes them.
+fn grouping(spec: &RuleSpec, errors: &mut Vec<LowerError>) -> Option<String> {
+    let by = spec.by.as_ref()?;
+    if by.iter().any(String::is_empty) {
+        errors.push(whole_fault(&spec.source, "`by` holds an empty label name", "leave it out"));
+    }
+    Some(names(by))
+}
+
+fn names(labels: &[String]) -> String {
+    let quoted = labels
+        .iter()
+        .map(|label| if is_plain_name(label) { label.clone() } else { Quoted(label).to_string() });
+    quoted.collect::<Vec<String>>().join(", ")
+}
+
+fn check_window(source: &RuleSource, window: Duration, errors: &mut Vec<LowerError>) {
+    if matches!(source, RuleSource::Expr(_)) {
+        return;
+    }
+    if window.as_millis() == 0 {
+        errors.push(whole_fault(source, "the window must last", "write a window such as 5m"));
+    }
+    if WINDOW_MAX < window {
+        errors.push(whole_fault(source, "the window is longer than a year", "shorten it"));
+    }
+}
+
+/// Writes a rule as PromQL, from selectors that were read and are written anew: a comment or a
+/// line break in one cannot spoil what stands around it.
+fn write(
+    source: &RuleSource,
+    window: Duration,
+    by: Option<&str>,
+    errors: &mut Vec<LowerError>,
+) -> Option<Lowered> {
     let w = promql_duration(window);
-    let sum = format!("sum by ({})", by.map_or_else(|| DEFAULT_BY.join(", "), |by| by.join(", ")));
-    let plain = |value: String| Lowered { value, bad: None, total: None };
+    let sum = format!("sum by ({})", by.unwrap_or(DEFAULT_BY));
+    let plain = |value: String| Some(Lowered { value, evidence: None });
     match source {
         RuleSource::Ratio { bad, total } => {
+            let bad = take(selector(bad, Part::Bad), errors);
+            let total = take(selector(total, Part::Total), errors);
+            let (bad, total) = bad.zip(total)?;
             let all = format!("{sum} (increase({total}[{w}]))");
             let bad = format!("({sum} (increase({bad}[{w}])) or 0 * {all})");
-            Lowered { value: format!("{bad} / ({all} > 0)"), bad: Some(bad), total: Some(all) }
+            let value = format!("{bad} / ({all} > 0)");
+            Some(Lowered { value, evidence: Some((bad, all)) })
         }
         RuleSource::Quantile { q, of } => {
-            let mut labels =
-                by.map_or_else(|| DEFAULT_BY.map(str::to_owned).to_vec(), <[_]>::to_vec);
-            labels.push("le".to_owned());
-            let buckets = with_suffix(of, "_bucket");
-            let by = labels.join(", ");
+            let of = take(selector(of, Part::Of), errors)?;
+            let Some(buckets) = of.with_suffix("_bucket") else {
+                let help = "write it before the braces: http_request_duration_seconds{…}";
+                errors.push(whole_fault(source, "a quantile needs the histogram's name", help));
+                return None;
+            };
+            let by = match by.unwrap_or(DEFAULT_BY) {
+                "" => "le".to_owned(),
+                by => format!("{by}, le"),
+            };
             plain(format!("histogram_quantile({q}, sum by ({by}) (rate({buckets}[{w}])))"))
         }
-        RuleSource::Rate(of) => plain(format!("{sum} (rate({of}[{w}]))")),
+        RuleSource::Rate(of) => {
+            let of = take(selector(of, Part::Of), errors)?;
+            plain(format!("{sum} (rate({of}[{w}]))"))
+        }
         RuleSource::OverTime { function, of } => {
+            let of = take(selector(of, Part::Of), errors)?;
             let (aggregate, name) = match function {
                 OverTime::Mean => ("avg", "avg_over_time"),
                 OverTime::Max => ("max", "max_over_time"),
@@ -120,21 +192,31 @@ fn write(source: &RuleSource, window: Duration, by: Option<&[String]>) -> Lowere
             plain(aggregated(aggregate, by, format!("{name}({of}[{w}])")))
         }
         RuleSource::Growth { of } => {
+            let of = take(selector(of, Part::Of), errors)?;
             plain(aggregated("max", by, format!("growth_per_hour({of}[{w}])")))
         }
         RuleSource::Forecast { of, reach } => {
-            let slope = format!("deriv({of}[{w}])");
-            let left = format!("(({reach} - predict_linear({of}[{w}], 0)) / {slope} >= 0)");
-            // A trend that moves away, or stands, never arrives: a reading that is surely good.
-            plain(aggregated("min", by, format!("({left} or (0 * {slope} + Inf))")))
+            let of = take(selector(of, Part::Of), errors)?;
+            plain(aggregated("min", by, forecast(&of.to_string(), &w, *reach)))
         }
-        RuleSource::Expr(text) => plain(text.clone()),
+        RuleSource::Expr(text) => {
+            take(expression(text), errors)?;
+            plain(text.clone())
+        }
     }
 }
 
-fn aggregated(aggregate: &str, by: Option<&[String]>, inner: String) -> String {
+/// Seconds until the trend is there; 0 where it stands there already. A trend that moves away, or
+/// stands elsewhere, never arrives: a reading that is surely good.
+fn forecast(of: &str, w: &str, reach: f64) -> String {
+    let now = format!("predict_linear({of}[{w}], 0)");
+    let slope = format!("deriv({of}[{w}])");
+    format!("((({reach} - {now}) / {slope} >= 0) or 0 * ({now} == {reach}) or (0 * {slope} + Inf))")
+}
+
+fn aggregated(aggregate: &str, by: Option<&str>, inner: String) -> String {
     match by {
-        Some(by) => format!("{aggregate} by ({}) ({inner})", by.join(", ")),
+        Some(by) => format!("{aggregate} by ({by}) ({inner})"),
         None => inner,
     }
 }
@@ -150,47 +232,10 @@ fn promql_duration(window: Duration) -> String {
     format!("{ms}ms")
 }
 
-fn with_suffix(selector: &str, suffix: &str) -> String {
-    let name: String = selector
-        .trim_start()
-        .chars()
-        .take_while(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '_' | ':'))
-        .collect();
-    let rest = selector.trim_start().strip_prefix(name.as_str()).unwrap_or_default();
-    format!("{name}{suffix}{rest}")
-}
-
-fn check_selectors(source: &RuleSource, errors: &mut Vec<LowerError>) {
-    match source {
-        RuleSource::Ratio { bad, total } => {
-            errors.extend(selector(bad, Part::Bad).err());
-            errors.extend(selector(total, Part::Total).err());
-        }
-        RuleSource::Quantile { of, .. } => {
-            errors.extend(selector(of, Part::Of).err());
-            if of.trim_start().starts_with('{') {
-                errors.push(LowerError {
-                    part: Part::Of,
-                    span: 0..of.len(),
-                    message: "a quantile needs the histogram's name".to_owned(),
-                    help: Some(
-                        "write it before the braces: http_request_duration_seconds{…}".to_owned(),
-                    ),
-                });
-            }
-        }
-        RuleSource::Rate(of)
-        | RuleSource::OverTime { of, .. }
-        | RuleSource::Growth { of }
-        | RuleSource::Forecast { of, .. } => errors.extend(selector(of, Part::Of).err()),
-        RuleSource::Expr(text) => errors.extend(expression(text).err()),
-    }
-}
-
-fn selector(text: &str, part: Part) -> Result<(), LowerError> {
+fn selector(text: &str, part: Part) -> Result<Expr, LowerError> {
     let expr = promql::parse(text).map_err(|error| parse_fault(part, error))?;
     if expr.is_plain_selector() {
-        return Ok(());
+        return Ok(expr);
     }
     Err(LowerError {
         part,
@@ -226,8 +271,9 @@ fn template(text: Option<&str>, part: Part) -> Result<Option<Template>, LowerErr
     })
 }
 
-fn whole(text: &str) -> Result<Expr, LowerError> {
-    promql::parse(text).map_err(|error| parse_fault(Part::Expr, error))
+/// Reads what was written here; only an expression that is close to a bound of its own can fail.
+fn whole(text: &str) -> Result<Expr, Vec<LowerError>> {
+    promql::parse(text).map_err(|error| vec![parse_fault(Part::Expr, error)])
 }
 
 fn parse_fault(part: Part, error: promql::ParseError) -> LowerError {
