@@ -209,9 +209,9 @@ codes! {
      can no longer keep it. Escalate earlier, or promise less in [sla]."
 
     UncoveredHours "uncovered-hours"
-    "The schedule has hours within the next 30 days in which nobody is on call. Pages in them go \
-     to the next step or to the fallback at once; that may be meant, for example where a schedule \
-     covers nights only."
+    "What a route pages together, or a schedule that no route pages, has hours within the next 30 \
+     days in which nobody is on call. Pages in them go to the next step or to the fallback at once; \
+     that may be meant, for example where a schedule covers nights only."
 
     LiteralSecret "literal-secret"
     "A secret stands in the configuration itself, where backups, version control and everybody \

@@ -1,8 +1,13 @@
-//! Hours of the coming days in which a schedule has nobody on call.
+//! Hours of the coming days in which a page would find nobody on call.
 
+use std::collections::BTreeSet;
+use std::iter;
 use std::time::Duration;
 
-use watchbell_paging::duty::{Segment, timeline};
+use watchbell_paging::duty::{Schedule, Segment, timeline};
+use watchbell_paging::id::ScheduleId;
+use watchbell_paging::route::Pageable;
+use watchbell_paging::settings::Settings;
 use watchbell_paging::time::{Timestamp, Zone, format_duration};
 
 use crate::code::Code;
@@ -15,33 +20,70 @@ pub const AHEAD: Duration = Duration::from_secs(30 * 86_400);
 /// How many gaps a finding lists.
 const GAPS_SHOWN_MAX: usize = 3;
 
-/// Returns a warning for every schedule that has gaps in the 30 days from `now`.
+/// Returns a warning for every step of a route that finds nobody at some time of the 30 days from
+/// `now`, and for every schedule of its own that no route pages.
 #[must_use]
 pub fn coverage(checked: &Checked, now: Timestamp) -> Vec<Diagnostic> {
+    let settings = &checked.config.settings;
     let mut found = Vec::new();
-    for (id, schedule) in &checked.config.settings.schedules {
-        let segments = timeline(schedule, &[], now, now.plus(AHEAD));
-        let gaps: Vec<&Segment> = segments.iter().filter(|one| one.people.is_empty()).collect();
-        let Some(place) = place_of(checked, id.as_str()).filter(|_| !gaps.is_empty()) else {
-            continue;
-        };
+    for group in groups(settings) {
+        let schedules: Vec<&Schedule> =
+            group.iter().filter_map(|id| settings.schedules.get(*id)).collect();
+        let gaps = gaps(&schedules, now);
+        let Some(first) = schedules.first().filter(|_| !gaps.is_empty()) else { continue };
+        let Some(place) = place_of(checked, first.id.as_str()) else { continue };
         let total: Duration = gaps.iter().map(|gap| gap.to.since(gap.from)).sum();
+        let names: Vec<&str> = group.iter().map(|id| id.as_str()).collect();
         let message = format!(
-            "nobody is on call for {} of the next 30 days on {:?}",
+            "nobody is on call for {} of the next 30 days on {}",
             format_duration(total),
-            id.as_str()
+            names.join(" and ")
         );
-        let severity = Severity::Warning;
-        let code = Code::UncoveredHours.as_str();
+        let (code, severity) = (Code::UncoveredHours.as_str(), Severity::Warning);
         let mut finding = Diagnostic::new(code, severity, "schedule", place, message);
-        finding.label(list(&gaps, &schedule.zone));
+        finding.label(list(&gaps, &first.zone));
         found.push(finding);
     }
     found.sort_by_key(|one| (one.place.file, one.place.span.start));
     found
 }
 
-fn list(gaps: &[&Segment], zone: &Zone) -> String {
+/// Schedules that are paged together; a step that pages a person always finds somebody.
+fn groups(settings: &Settings) -> BTreeSet<Vec<&ScheduleId>> {
+    let mut groups = BTreeSet::new();
+    let mut paged: BTreeSet<&ScheduleId> = BTreeSet::new();
+    for route in &settings.routes {
+        let later = route.escalate.iter().map(|step| &step.page);
+        for page in iter::once(&route.page).chain(later) {
+            let mut group = Vec::new();
+            let mut has_person = false;
+            for one in page {
+                match one {
+                    Pageable::Person(_) => has_person = true,
+                    Pageable::Schedule(id) => group.push(id),
+                }
+            }
+            paged.extend(&group);
+            if !has_person && !group.is_empty() {
+                groups.insert(group);
+            }
+        }
+    }
+    let idle = settings.schedules.keys().filter(|id| !paged.contains(id));
+    groups.extend(idle.map(|id| vec![id]));
+    groups
+}
+
+/// The stretches in which none of the schedules has anyone.
+fn gaps(schedules: &[&Schedule], now: Timestamp) -> Vec<Segment> {
+    let whole = Segment { from: now, to: now.plus(AHEAD), people: Vec::new() };
+    schedules.iter().fold(vec![whole], |gaps, schedule| {
+        let inside = gaps.iter().flat_map(|gap| timeline(schedule, &[], gap.from, gap.to));
+        inside.filter(|segment| segment.people.is_empty()).collect()
+    })
+}
+
+fn list(gaps: &[Segment], zone: &Zone) -> String {
     let local = |at: Timestamp| at.to_local(zone).strftime("%a %d %b %H:%M").to_string();
     let shown: Vec<String> = gaps
         .iter()

@@ -128,14 +128,14 @@ impl<'a> Reader<'a> {
             Ok(found) => found,
             Err(why) => {
                 let message = format!("{pattern:?} cannot be included: {why}");
-                self.report(Code::Unreadable, "include", place.clone(), message);
+                self.report(Code::Unreadable, "rule", place.clone(), message);
                 return Vec::new();
             }
         };
         if found.is_empty() {
             let is_one = !pattern.contains(['*', '?', '[']);
             let message = format!("{pattern:?} matches no file in {}", shown(folder));
-            let finding = self.report(Code::Unreadable, "include", place.clone(), message);
+            let finding = self.report(Code::Unreadable, "rule", place.clone(), message);
             if !is_one {
                 finding.severity = Severity::Warning;
             }
@@ -146,7 +146,7 @@ impl<'a> Reader<'a> {
             found.into_iter().filter(|path| !is_test(path)).filter(is_new).collect();
         if room < new.len() {
             let message = format!("more than {FILES_MAX} files are included");
-            self.report(Code::BadValue, "include", place.clone(), message);
+            self.report(Code::BadValue, "rule", place.clone(), message);
             new.truncate(room);
         }
         new

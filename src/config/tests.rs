@@ -89,6 +89,25 @@ fn the_example_is_clean() {
 }
 
 #[test]
+fn what_the_example_shows_in_comments_is_right_as_well() {
+    let whole = fs::read_to_string(workspace().join("config/watchbell.toml")).unwrap();
+    let is_word = |word: &str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let mut count = 0;
+    let lines = whole.lines().map(|line| {
+        let shown = line.strip_prefix("# ").unwrap_or(line);
+        let key = shown.split_once('=').map(|(key, _)| key.trim());
+        let is_setting = shown.starts_with('[') || key.is_some_and(is_word);
+        count += usize::from(line.starts_with("# ") && is_setting);
+        format!("{}\n", if is_setting { shown } else { line })
+    });
+    let text: String = lines.collect();
+    let checked = load_text(Path::new("config/watchbell.toml"), &text, &Folder(workspace()));
+    assert_eq!(shown(&checked), "");
+    assert!(20 < count, "{count}");
+    assert!(checked.config.settings.calendars.contains_key("nights"));
+}
+
+#[test]
 fn every_stock_rule_file_is_clean_by_itself() {
     let mut count = 0;
     for entry in fs::read_dir(workspace().join("rules")).unwrap().flatten() {
@@ -298,6 +317,37 @@ fn hours_without_anyone_on_call_are_told() {
         "{line}"
     );
     assert!(line.contains("Mon 23 Nov 10:00 to Mon 23 Nov 20:00"), "{line}");
+}
+
+#[test]
+fn schedules_that_are_paged_together_cover_each_other() {
+    let layer = "people = ['ana']\nevery = '1d'\nstart = '2026-01-05'\nzone = 'UTC'\n";
+    let now = Timestamp::parse_rfc3339("2026-11-23T10:00:00Z").unwrap();
+    for (page, expected) in [
+        ("page = ['nights', 'days']", [""; 0].as_slice()),
+        ("page = ['nights', 'ana']", &["on days"]),
+        (
+            "page = ['days', 'evenings']\nescalate = [{ at = '1m', page = ['nights'] }]",
+            &["on nights", "on days and evenings"],
+        ),
+    ] {
+        let checked = text(&format!(
+            "[person.ana]\nterminal = true\n\
+             [schedule.nights]\n{layer}hours = '20:00-08:00'\n\
+             [schedule.days]\n{layer}hours = '08:00-20:00'\n\
+             [schedule.evenings]\n{layer}hours = '00:00-24:00'\ndays = ['sat', 'sun']\n\
+             [[route]]\nname = 'all'\n{page}\nfallback = ['ana']\n",
+        ));
+        assert_eq!(shown(&checked), "");
+        let found = coverage(&checked, now);
+        // The evenings of the first two cases are paged by no route.
+        let paged = found.iter().filter(|one| !one.message.ends_with("on evenings"));
+        let ends: Vec<&str> = paged.map(|one| one.message.as_str()).collect();
+        assert_eq!(ends.len(), expected.len(), "{page}: {ends:?}");
+        for (end, wanted) in ends.iter().zip(expected) {
+            assert!(end.ends_with(wanted), "{page}: {ends:?}");
+        }
+    }
 }
 
 #[test]

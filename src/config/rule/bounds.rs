@@ -129,6 +129,10 @@ impl Units {
             critical: critical.or(bounds.critical),
         };
         check_order(&changed, &|name| fields.node(name).map(|node| &node.place), out);
+        if !["warn", "critical", "enabled"].iter().any(|name| fields.node(name).is_some()) {
+            out.error(Code::BadValue, &node.place, "the override changes nothing")
+                .help("give warn, critical or enabled = false");
+        }
         Some(PolicyOverride { matchers: matchers?, warn, critical, enabled })
     }
 
