@@ -1,5 +1,7 @@
 //! The plan, what is kept for rules, and evaluation, without a network.
 
+mod running;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 

@@ -223,5 +223,5 @@ fn record(seq: u64) -> Record {
 
 /// The snapshot's own content is the paging crate's; here only its number matters.
 fn snapshot(seq: u64) -> Snapshot {
-    Snapshot { seq }
+    Snapshot { seq, ..Snapshot::default() }
 }
