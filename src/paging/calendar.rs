@@ -110,6 +110,30 @@ impl Calendar {
             .is_some_and(|hours| hours.from <= local.time() && local.time() < hours.to)
     }
 
+    /// Returns when work begins or ends next after an instant; none within the next 366 days.
+    #[must_use]
+    pub fn next_change(&self, at: Timestamp) -> Option<Timestamp> {
+        let mut date = at.to_local(&self.zone).date();
+        for _ in 0..DAYS_AHEAD_MAX {
+            let next = date.tomorrow().ok()?;
+            if let Some(hours) = self.hours_on(date) {
+                // The last instant of a day is midnight, which is the next day's.
+                let ends = if hours.to == Time::MAX {
+                    next.to_datetime(Time::midnight())
+                } else {
+                    date.to_datetime(hours.to)
+                };
+                let edges = [date.to_datetime(hours.from), ends];
+                let found = edges.map(|edge| instant(edge, &self.zone));
+                if let Some(change) = found.into_iter().find(|change| at < *change) {
+                    return Some(change);
+                }
+            }
+            date = next;
+        }
+        None
+    }
+
     /// Returns the close of the first business day after the local date of `fired`; none where
     /// the next 366 days have no business day.
     #[must_use]

@@ -29,6 +29,21 @@ pub enum Surface {
     Scenario,
 }
 
+impl Surface {
+    /// Returns the word used in JSON and timelines.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Slack => "slack",
+            Self::Mail => "mail",
+            Self::Cli => "cli",
+            Self::Api => "api",
+            Self::Ui => "ui",
+            Self::Scenario => "scenario",
+        }
+    }
+}
+
 /// Who acts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {

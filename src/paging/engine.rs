@@ -1,14 +1,33 @@
 //! The engine: the only place where the small machines are put together.
+//!
+//! `handle` decides and emits facts; the fold of the facts is the state, so that replaying the
+//! journal gives the same state. What is not durable (newest values, pictures) is apart in `live`.
+
+mod live;
+mod work;
+mod timers;
+mod alerts;
+mod incidents;
+mod mutes;
+mod chain;
+mod telling;
+mod delivery;
+mod orders;
+mod words;
+mod picture;
+mod journal;
 
 use std::sync::Arc;
 
 use watchbell_metrics::label::Labels;
 use watchbell_metrics::rule::RuleReadings;
 
+use self::live::Live;
+use self::work::Work;
 use crate::command::{Answer, Command};
 use crate::id::{CommandId, DeliveryId};
 use crate::outbox::{Delivery, Outcome};
-use crate::record::{Record, Snapshot};
+use crate::record::{Fact, Record, Snapshot, State};
 use crate::settings::Settings;
 use crate::time::Timestamp;
 use crate::view::View;
@@ -84,6 +103,8 @@ pub enum Reason {
     Group,
     /// A picture waits to be published.
     Publish,
+    /// Records wait for a journal that failed.
+    Journal,
 }
 
 /// A journal that gives no engine.
@@ -100,37 +121,79 @@ pub struct RestoreError {
 #[derive(Debug)]
 pub struct Engine {
     settings: Arc<Settings>,
+    state: State,
+    live: Live,
 }
 
 impl Engine {
     /// Builds the engine from a snapshot and the records after it.
     ///
     /// # Errors
-    /// The journal is not one that this engine wrote.
+    /// The journal is not one that this engine wrote: a number is missing.
     pub fn restore(
         settings: Arc<Settings>,
         snapshot: Option<Snapshot>,
         tail: impl Iterator<Item = Record>,
     ) -> Result<Self, RestoreError> {
-        let _ = (snapshot, tail.count());
-        Ok(Self { settings })
+        let mut state = snapshot.map_or_else(State::default, |snapshot| *snapshot.state);
+        state.reindex();
+        let mut last = Timestamp(0);
+        let known = state.seq;
+        for record in tail.skip_while(|record| record.seq <= known) {
+            let follows = record.seq == state.seq + 1;
+            if !follows && !matches!(record.fact, Fact::Checkpoint(_)) {
+                let why = format!("the record before it has the number {}", state.seq);
+                return Err(RestoreError { seq: record.seq, why });
+            }
+            state.apply(&record);
+            last = record.at;
+        }
+        let mut live = Live::new(&settings);
+        live.timers.arm_all(&state, &settings, last);
+        Ok(Self { settings, state, live })
     }
 
     /// Takes one input; the caller drains the output before the next one.
     pub fn handle(&mut self, input: Input, now: Timestamp, out: &mut Output) {
-        let _ = (input, now, out, &self.settings);
-        todo!()
+        let mut work = self.work(now, out);
+        match input {
+            Input::Started { down_since } => work.started(down_since),
+            Input::Readings(all) => all.into_iter().for_each(|one| work.evaluated(one)),
+            Input::External(posted) => work.posted(posted),
+            Input::Command(id, command) => work.ordered(id, command),
+            Input::Delivered(delivery, outcome) => work.attempted(delivery, outcome),
+            Input::Configured(settings) => work.configured(settings),
+            Input::Tick => {}
+            Input::ClockStepped { by_ms } => work.clock_stepped(by_ms),
+        }
+        work.finish();
     }
 
     /// Returns when and why it wants the next `Tick` at the latest.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<(Timestamp, Reason)> {
-        todo!()
+        let publish = self.live.publish_due.map(|at| (at, Reason::Publish));
+        let journal = self.live.journal_retry().map(|at| (at, Reason::Journal));
+        let timer = self.live.timers.next();
+        [timer, journal, publish].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// Returns the whole state, so that the records up to it need not be read again.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        todo!()
+        Snapshot { seq: self.state.seq, state: Box::new(self.state.clone()) }
+    }
+
+    /// Returns the configuration in force.
+    #[must_use]
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.settings
+    }
+
+    fn work<'a>(&'a mut self, now: Timestamp, out: &'a mut Output) -> Work<'a> {
+        Work::new(&mut self.settings, &mut self.state, &mut self.live, now, out)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,6 +72,10 @@ number!(
     IncidentId
 );
 number!(
+    /// An alert's number, counted from 1 in a journal.
+    AlertId
+);
+number!(
     /// A delivery intent's number, counted from 1 in a journal; a repeat keeps it.
     DeliveryId
 );

@@ -6,6 +6,8 @@
 pub mod time;
 pub mod id;
 pub mod level;
+pub mod alert;
+pub mod silence;
 pub mod route;
 pub mod calendar;
 pub mod duty;
@@ -14,6 +16,8 @@ pub mod view;
 pub mod outbox;
 pub mod settings;
 pub mod command;
+pub mod escalation;
+pub mod incident;
 pub mod record;
 pub mod engine;
 pub mod turn;

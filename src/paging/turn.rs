@@ -45,9 +45,23 @@ pub fn turn<P: Ports>(
     for input in inputs {
         engine.handle(input, now, &mut out);
     }
-    ports.append(&out.records)?;
+    let records = engine.to_append(now, &mut out);
+    let mut written = if records.is_empty() { Ok(()) } else { ports.append(&records) };
+    let more = match &written {
+        Ok(()) => engine.appended(&records, now),
+        Err(error) => engine.not_appended(records, &error.0, now),
+    };
+    // The journal works again: what that leads to is durable before it is done.
+    if written.is_ok() && !more.records.is_empty() {
+        written = ports.append(&more.records);
+        if let Err(error) = &written {
+            let again = engine.not_appended(more.records, &error.0, now);
+            out.effects.extend(again.effects);
+        }
+    }
+    out.effects.extend(more.effects);
     for effect in out.effects {
         ports.perform(effect);
     }
-    Ok(())
+    written
 }
