@@ -6,7 +6,7 @@ use watchbell_paging::id::{PersonId, ScheduleId};
 use super::*;
 use crate::http::fixture::{Answer, House, form, page, with_headers};
 
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "/",
     "/incidents",
     "/incidents?state=all",
@@ -14,6 +14,7 @@ const PAGES: [&str; 8] = [
     "/oncall",
     "/rules",
     "/targets",
+    "/report",
     "/login",
 ];
 
@@ -200,6 +201,22 @@ async fn targets_show_faulty_lines() {
     let text = look(&house, "/targets").await.text;
     assert!(text.contains("line 12: a value is missing"), "{text}");
     assert!(text.contains("1 of 2 are up."));
+}
+
+#[tokio::test]
+async fn the_report_says_what_was_kept_and_by_whom() {
+    let house = House::new();
+    let from = house.context.now().minus(std::time::Duration::from_secs(2 * 86_400));
+    let text = look(&house, &format!("/report?from={}", from.to_rfc3339())).await.text;
+    assert!(text.contains("50%") && text.contains("1 of 2."), "{text}");
+    assert!(text.contains("severity critical") && text.contains("service api"));
+    assert!(text.contains("Ana Ruiz"));
+    let empty = look(&house, "/report?week=2020-W10").await.text;
+    assert!(empty.contains("No incident fired."));
+    assert!(empty.contains("/report?week=2020-W09") && empty.contains("/report?week=2020-W11"));
+    let bad = house.send(page("/report?week=x")).await;
+    assert_eq!(bad.status, StatusCode::BAD_REQUEST);
+    assert!(bad.text.contains("write 2026-W47"), "{}", bad.text);
 }
 
 #[tokio::test]

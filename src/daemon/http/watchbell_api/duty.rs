@@ -241,4 +241,24 @@ mod tests {
             assert_eq!(answer.json()["code"], code, "{query}");
         }
     }
+
+    #[tokio::test]
+    async fn a_report_counts_what_fired_in_its_range() {
+        let house = House::new();
+        let now = house.context.now();
+        let from = now.minus(std::time::Duration::from_secs(2 * 86_400)).to_rfc3339();
+        let to = now.to_rfc3339();
+        let path = format!("/api/watchbell/v1/report?from={from}&to={to}");
+        let report = house.send(get_request(&path)).await;
+        assert_eq!(report.status, StatusCode::OK, "{}", report.text);
+        let report = report.json();
+        let all = &report["rows"][0];
+        assert_eq!(all["group"], "all");
+        assert_eq!(all["incidents"], 3);
+        assert_eq!(all["late"], 1);
+        assert_eq!(all["running"], 1);
+        let week = house.send(get_request("/api/watchbell/v1/report?week=2026-W47")).await;
+        assert_eq!(week.json()["week"], "2026-W47");
+        assert_eq!(week.json()["from"], "2026-11-15T23:00:00Z", "midnight of the report's zone");
+    }
 }
