@@ -26,7 +26,10 @@ if unshare -m true 2>/dev/null; then
     mount -t tmpfs -o mode=755 tmpfs /run
     exec "$0" -d -f "$1"' "$1" "$2"
 fi
-exec flock /var/spool/smtpd "$1" -d -f "$2"
+# The lock lives as long as the server, which keeps the descriptor and the process id.
+exec 9</var/spool/smtpd
+flock 9
+exec "$1" -d -f "$2"
 "#;
 
 /// A running server; it ends when it is dropped.
