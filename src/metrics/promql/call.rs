@@ -74,7 +74,9 @@ impl Evaluator<'_> {
             Special::Time => Ok(Out::Scalar(seconds(at))),
             Special::Start => Ok(Out::Scalar(seconds(self.whole.start))),
             Special::End => Ok(Out::Scalar(seconds(self.whole.end))),
-            Special::Range => Ok(Out::Scalar(seconds(self.whole.end - self.whole.start))),
+            Special::Range => {
+                Ok(Out::Scalar(seconds(self.whole.end.saturating_sub(self.whole.start))))
+            }
             Special::Step => {
                 let step = if self.is_range { self.whole.step } else { 0 };
                 Ok(Out::Scalar(seconds(step)))
