@@ -68,6 +68,10 @@ eval range from 0 to 1m step 1m up
 
 eval instant at 1m histogram_count(up)
 
+eval instant at 1m rate(up[5m + 1m])
+
+eval instant at 1m up[word]
+
 fetch something
 
 eval instant at 1m up
@@ -75,8 +79,8 @@ eval instant at 1m up
 ";
     let report = script::run(text);
     let lines: Vec<usize> = report.failed.iter().map(|failure| failure.line).collect();
-    assert_eq!(lines, [4, 7, 10, 14, 17, 20, 23, 28]);
-    assert_eq!((report.passed, report.skipped), (1, 1));
+    assert_eq!(lines, [4, 7, 10, 14, 17, 20, 23, 30, 32]);
+    assert_eq!((report.passed, report.skipped), (1, 2));
 }
 
 #[test]
@@ -97,6 +101,7 @@ fn faults_have_a_place_and_often_a_cure() {
         ("up @ 1e30", "1e30", "@ needs a time", ""),
         ("histogram_sum(up)", "histogram_sum", "not supported", "native"),
         ("up{a='\\xff'}", "\\xff", "UTF-8", ""),
+        ("rate(up[5m] anchored)", "anchored", "experimental", "leave it out"),
         ("up{", "", "\"}\"", ""),
         ("'abc", "'abc", "does not end", "close it"),
         ("up and on(a) group_left b", "group_left", "does not go with", ""),

@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use crate::label::{self, Labels, METRIC_NAME};
-use crate::promql::EvalError;
 use crate::promql::ast::{AggregateOp, Node, NodeKind};
 use crate::promql::calendar::Civil;
-use crate::promql::eval::{Element, Evaluator, Out};
+use crate::promql::eval::Evaluator;
 use crate::promql::function::{Body, Function, Special};
 use crate::promql::histogram::{self, Bucket};
 use crate::promql::labels::{self, Groups, Signature};
 use crate::promql::order::{nan_last, nan_last_descending, natural, quantile};
+use crate::promql::outcome::{Element, EvalError, Out};
 use crate::promql::trend;
 use crate::promql::window::{Window, seconds};
 use crate::sample::Millis;
