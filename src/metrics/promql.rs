@@ -1,7 +1,7 @@
 //! PromQL: parsed with places, checked by type, evaluated against a source of series.
 //!
 //! Float samples and classic histograms; windows and look-back are left-open. Native histograms
-//! and experimental syntax are refused with a clear error. No text and no data makes it panic:
+//! and Prometheus's experimental modifiers are refused with a clear error. No text and no data makes it panic:
 //! length, nesting, samples and steps are bounded, and each bound names itself when it is met.
 
 mod sum;
@@ -21,11 +21,11 @@ mod print;
 mod reach;
 pub mod notation;
 mod notes;
+mod outcome;
 mod select;
 mod labels;
 mod binary;
 mod aggregate;
-mod call;
 mod eval;
 pub mod script;
 
@@ -33,7 +33,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use self::eval::{EvalError, Limits, Options, eval_instant, eval_range};
+pub use self::eval::{Limits, Options, eval_instant, eval_range};
+pub use self::outcome::EvalError;
 use crate::label::{Labels, METRIC_NAME, MatchOp, Matcher, Matchers};
 use crate::promql::ast::{Node, NodeKind};
 use crate::sample::{Millis, Sample};

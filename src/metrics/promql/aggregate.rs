@@ -1,12 +1,11 @@
 //! Aggregations: elements of one group folded into one, or a choice of them.
 
 use crate::label::Labels;
-use crate::promql::EvalError;
 use crate::promql::ast::{Aggregate, AggregateOp};
-use crate::promql::eval::Element;
 use crate::promql::labels::{Groups, Signature, hash};
 use crate::promql::notes::go_float;
 use crate::promql::order::{count, nan_last, nan_last_descending, quantile};
+use crate::promql::outcome::{Element, EvalError};
 use crate::promql::sum::{Mean, Sum, Variance};
 
 /// The parameter in front of the vector.

@@ -1,10 +1,9 @@
 //! Operators between numbers and vectors, and the matching of two vectors.
 
 use crate::label::{Labels, METRIC_NAME};
-use crate::promql::EvalError;
 use crate::promql::ast::{Binary, Cardinality, Matching, Op};
-use crate::promql::eval::{Element, Out};
 use crate::promql::labels::{Groups, Signature, hash};
+use crate::promql::outcome::{Element, EvalError, Out};
 
 /// Applies an operator to two evaluated operands.
 pub(crate) fn apply(binary: &Binary, left: Out, right: Out) -> Result<Out, EvalError> {

@@ -4,6 +4,8 @@
 //! windows that move. A subquery is evaluated over its own grid first and is then read like a
 //! selector. Metric names are dropped at the very end, as Prometheus's delayed removal does.
 
+mod call;
+
 use std::ops::RangeInclusive;
 
 use hashbrown::HashMap;
@@ -14,6 +16,8 @@ use crate::promql::ast::{Aggregate, Node, NodeKind, Pin, Selector, Subquery};
 use crate::promql::function::Body;
 use crate::promql::labels::{SAME_LABELS, check_unique, final_labels};
 use crate::promql::notes::Notes;
+
+use crate::promql::outcome::{Element, EvalError, Out};
 use crate::promql::select::{Grid, Leaf};
 use crate::promql::{
     Evaluated, Expr, MatrixSeries, Value, ValueType, VectorSample, aggregate, binary,
@@ -60,20 +64,6 @@ impl Default for Options {
             counters_from_zero: false,
             limits: Limits::default(),
         }
-    }
-}
-
-/// Why an evaluation gave nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct EvalError {
-    /// In a sentence; Prometheus's words where it has the same fault.
-    pub message: String,
-}
-
-impl EvalError {
-    pub(crate) fn new(message: String) -> Self {
-        Self { message }
     }
 }
 
@@ -141,23 +131,6 @@ pub fn eval_range(
     });
     let merged = merge(series.collect())?;
     Ok(evaluator.evaluated(Value::Matrix(merged)))
-}
-
-/// One element of a vector while it is computed.
-#[derive(Clone, Debug)]
-pub(crate) struct Element {
-    pub(crate) labels: Labels,
-    pub(crate) value: f64,
-    /// The name goes when the evaluation ends.
-    pub(crate) drop_name: bool,
-}
-
-/// What a node gives at one time.
-#[derive(Debug)]
-pub(crate) enum Out {
-    Scalar(f64),
-    Text(String),
-    Vector(Vec<Element>),
 }
 
 /// The results of several steps for one label set.

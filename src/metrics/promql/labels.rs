@@ -7,8 +7,7 @@ use hashbrown::HashTable;
 use regex::Regex;
 
 use crate::label::{Labels, METRIC_NAME, MatchOp, Matcher};
-use crate::promql::EvalError;
-use crate::promql::eval::Element;
+use crate::promql::outcome::{Element, EvalError};
 
 /// The longest label value that a function may build, in bytes.
 const VALUE_MAX: usize = 16 * 1024;

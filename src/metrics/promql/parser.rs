@@ -360,6 +360,9 @@ impl Parser {
                 let pin = self.pin()?;
                 node.span.end = self.end_of_last();
                 set_pin(&mut node, pin, &place)?;
+            } else if self.take_word("anchored") || self.take_word("smoothed") {
+                let message = "anchored and smoothed are experimental and not supported";
+                return Err(ParseError::new(place, message.to_owned()).help("leave it out"));
             } else {
                 return Ok(node);
             }

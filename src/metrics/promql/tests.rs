@@ -68,6 +68,10 @@ eval range from 0 to 1m step 1m up
 
 eval instant at 1m histogram_count(up)
 
+eval instant at 1m rate(up[5m + 1m])
+
+eval instant at 1m up[word]
+
 fetch something
 
 eval instant at 1m up
@@ -75,8 +79,8 @@ eval instant at 1m up
 ";
     let report = script::run(text);
     let lines: Vec<usize> = report.failed.iter().map(|failure| failure.line).collect();
-    assert_eq!(lines, [4, 7, 10, 14, 17, 20, 23, 28]);
-    assert_eq!((report.passed, report.skipped), (1, 1));
+    assert_eq!(lines, [4, 7, 10, 14, 17, 20, 23, 30, 32]);
+    assert_eq!((report.passed, report.skipped), (1, 2));
 }
 
 #[test]
@@ -97,6 +101,7 @@ fn faults_have_a_place_and_often_a_cure() {
         ("up @ 1e30", "1e30", "@ needs a time", ""),
         ("histogram_sum(up)", "histogram_sum", "not supported", "native"),
         ("up{a='\\xff'}", "\\xff", "UTF-8", ""),
+        ("rate(up[5m] anchored)", "anchored", "experimental", "leave it out"),
         ("up{", "", "\"}\"", ""),
         ("'abc", "'abc", "does not end", "close it"),
         ("up and on(a) group_left b", "group_left", "does not go with", ""),
@@ -277,6 +282,82 @@ proptest! {
     fn any_pattern_never_panics(pattern in "[\\[\\](){}\\\\a-c0-9*+?^$|.:&~-]{0,24}") {
         if let Ok(regex) = crate::label::compile(&pattern) {
             regex.is_match("abc");
+        }
+    }
+}
+
+/// What a range query must agree on with instant queries.
+const AGREE: [&str; 20] = [
+    "up",
+    "up offset 45s",
+    "up offset -45s",
+    "up @ 300",
+    "up @ end() - up @ start()",
+    "rate(up[2m])",
+    "increase(up[90s] offset 1m)",
+    "irate(up[1m])",
+    "delta(down[2m])",
+    "sum_over_time(up[1m] @ 400)",
+    "avg_over_time(up[3m])",
+    "quantile_over_time(0.3, down[2m])",
+    "max_over_time(rate(up[1m])[3m:20s])",
+    "count_over_time((up or down)[2m:15s] offset 1m)",
+    "sum by (a) (down) / on() group_left up",
+    "topk(1, down)",
+    "absent(up)",
+    "absent_over_time(up[30s])",
+    "timestamp(down)",
+    "deriv(up[2m]) > 0",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_range_query_is_instant_queries_side_by_side(
+        values in prop::collection::vec(0..10_i32, 3 * 80),
+        start in 0..600_000_i64,
+        step in 1_000..200_000_i64,
+        which in 0..AGREE.len(),
+    ) {
+        // 0 ends the series, 1 and 2 are gaps.
+        let words = |from: usize| {
+            let word = |value: &i32| match value {
+                0 => "stale".to_owned(),
+                1 | 2 => "_".to_owned(),
+                value => value.to_string(),
+            };
+            values[from..from + 80].iter().map(word).collect::<Vec<String>>().join(" ")
+        };
+        let mut source = Memory::default();
+        let series = [("up", 0), ("down{a=\"b\"}", 80), ("down{a=\"c\"}", 160)].map(
+            |(labels, from)| (parse_labels(labels).unwrap(), parse_values(&words(from)).unwrap()),
+        );
+        source.load(15_000, &series).unwrap();
+        // The ends of the range are pins of their own, so they are written out.
+        let end = start + 12 * step;
+        let text = AGREE[which]
+            .replace("start()", &format!("{}.{:03}", start / 1000, start % 1000))
+            .replace("end()", &format!("{}.{:03}", end / 1000, end % 1000));
+        let expr = parse(&text).unwrap();
+        let ranged = parse(AGREE[which]).unwrap();
+        let options = Options::default();
+        let whole = eval_range(&ranged, &source, start..=end, step, &options).unwrap().value;
+        let Value::Matrix(whole) = whole else { panic!("no matrix") };
+        for at in (start..=end).step_by(usize::try_from(step).unwrap()) {
+            let one = eval_instant(&expr, &source, at, &options).unwrap().value;
+            let Value::Vector(mut one) = one else { panic!("no vector") };
+            one.sort_by(|left, right| left.labels.cmp(&right.labels));
+            let expected: Vec<(String, u64)> =
+                one.iter().map(|one| (one.labels.to_string(), one.value.to_bits())).collect();
+            let found: Vec<(String, u64)> = whole
+                .iter()
+                .filter_map(|series| {
+                    let sample = series.samples.iter().find(|sample| sample.at == at)?;
+                    Some((series.labels.to_string(), sample.value.to_bits()))
+                })
+                .collect();
+            prop_assert_eq!(found, expected, "{} at {}", text, at);
         }
     }
 }

@@ -63,8 +63,9 @@ pub(crate) fn smoothed(window: &Window<'_>, smoothing: f64, trend_factor: f64) -
 ///
 /// The window is cut into buckets, the minimum of each is taken, and the Theil-Sen slope over the
 /// minima (Sen 1968) is divided by the first of them. A sawtooth has a level floor, and a warm-up
-/// moves too few buckets to move the median. Needs samples over half of the window, and a floor
-/// above zero.
+/// moves too few buckets to move the median: true of teeth up to a ninth of the window and of
+/// warm-ups that are over in a sixth of it. Slower ones look like growth until they end. Needs
+/// samples over half of the window, and a floor above zero.
 pub(crate) fn growth_per_hour(window: &Window<'_>) -> Option<f64> {
     let [first, .., last] = window.samples else { return None };
     if last.at - first.at < window.length() / 2 {

@@ -295,7 +295,8 @@ pub(crate) fn is_experimental(text: &str) -> bool {
                 "anchored" | "smoothed" => index > 0 && next != Some(&Kind::Sign("{")),
                 "fill" | "fill_left" | "fill_right" => opens,
                 "offset" => opens,
-                _ => brackets > 0 || (opens && function::is_refused(word)),
+                "step" | "range" | "min" | "max" | "min_of" | "max_of" => brackets > 0,
+                _ => opens && function::is_refused(word),
             },
             Kind::Sign("[") => {
                 brackets += 1;

@@ -92,7 +92,7 @@ fn compare_matrix(case: &Case, matrix: &[MatrixSeries]) -> Result<(), String> {
         let Some(found) = matrix.iter().find(|series| series.labels == *labels) else {
             return Err(format!("{labels} is missing"));
         };
-        let times = (0..).map(|index: Millis| from + index * step);
+        let times = (0..).map(|index: Millis| from.saturating_add(index.saturating_mul(step)));
         let wanted: Vec<(Millis, f64)> = times
             .zip(points)
             .filter_map(|(at, point)| match point {

@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use crate::label::{self, Labels, METRIC_NAME};
-use crate::promql::EvalError;
 use crate::promql::ast::{AggregateOp, Node, NodeKind};
 use crate::promql::calendar::Civil;
-use crate::promql::eval::{Element, Evaluator, Out};
+use crate::promql::eval::Evaluator;
 use crate::promql::function::{Body, Function, Special};
 use crate::promql::histogram::{self, Bucket};
 use crate::promql::labels::{self, Groups, Signature};
 use crate::promql::order::{nan_last, nan_last_descending, natural, quantile};
+use crate::promql::outcome::{Element, EvalError, Out};
 use crate::promql::trend;
 use crate::promql::window::{Window, seconds};
 use crate::sample::Millis;
@@ -74,7 +74,9 @@ impl Evaluator<'_> {
             Special::Time => Ok(Out::Scalar(seconds(at))),
             Special::Start => Ok(Out::Scalar(seconds(self.whole.start))),
             Special::End => Ok(Out::Scalar(seconds(self.whole.end))),
-            Special::Range => Ok(Out::Scalar(seconds(self.whole.end - self.whole.start))),
+            Special::Range => {
+                Ok(Out::Scalar(seconds(self.whole.end.saturating_sub(self.whole.start))))
+            }
             Special::Step => {
                 let step = if self.is_range { self.whole.step } else { 0 };
                 Ok(Out::Scalar(seconds(step)))
