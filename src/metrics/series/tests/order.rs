@@ -145,3 +145,26 @@ proptest! {
         prop_assert_eq!(dump(&warm, &[]), dump(&cold, &[]));
     }
 }
+
+proptest! {
+    #[test]
+    fn good_lines_between_arbitrary_bytes_are_kept(
+        junk in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..30), 1..20),
+    ) {
+        let store = store();
+        let mut target = open(&store);
+        for at in [10, 20] {
+            let mut body = Vec::new();
+            for (index, junk) in junk.iter().enumerate() {
+                body.extend_from_slice(format!("good{{i=\"{index}\"}} {index}\n").as_bytes());
+                body.extend(junk.iter().filter(|byte| **byte != b'\n'));
+                body.push(b'\n');
+            }
+            let appended = target.append(&body, Format::Text, at, 0.0);
+            prop_assert_eq!(appended.failed, None);
+        }
+        let kept = dump(&store, &named("good"));
+        prop_assert_eq!(kept.len(), junk.len());
+        prop_assert!(kept.iter().all(|line| line.contains(" 10:") && line.contains(" 20:")));
+    }
+}
