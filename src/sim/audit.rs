@@ -267,7 +267,8 @@ impl Audit {
         let incident = &delivery.message.incident;
         let late = delivery.may_be_repeat || 1 < delivery.attempt;
         self.dues.page_intended(incident.id, &delivery.message.reason);
-        if !late && !incident.alerts.iter().any(|alert| Level::Ok < alert.level) {
+        let fires = incident.alerts.iter().any(|alert| Level::Ok < alert.level);
+        if !late && !fires && !is_flapping(incident) {
             let found = format!("delivery {} of incident {}", delivery.id, incident.id);
             self.broken(now, "no page without a firing alert", found);
         }
@@ -390,6 +391,12 @@ fn is_page(delivery: &Delivery) -> bool {
         | Reason::NoData => false,
     };
     sounds && wrong
+}
+
+/// Tells whether the incident is kept open although its alert may be ok at this moment.
+fn is_flapping(incident: &IncidentView) -> bool {
+    let last = incident.timeline.iter().rev().find(|entry| entry.kind.starts_with("flapping"));
+    last.is_some_and(|entry| entry.kind == "flapping")
 }
 
 /// Returns the first place where two values differ, with both.

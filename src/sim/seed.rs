@@ -26,6 +26,8 @@ use crate::scenario::{Action, write_duration};
 use crate::target::{FakeSeries, FakeTarget};
 use crate::world::{Sabotage, World};
 
+/// How seeds are timed.
+const PACE: Pace = Pace::Steps;
 /// Moments after which a run is surely going in circles.
 const MOMENTS_MAX: usize = 2_000_000;
 
@@ -128,7 +130,7 @@ impl Life<'_> {
         }
         let targets = FakeTarget::group(&series);
         let (rules, interval) = (config.rules.clone(), config.daemon.interval);
-        world.collect(Collector::new(targets, rules, (start, STEP), interval, Pace::Rounds));
+        world.collect(Collector::new(targets, rules, (start, STEP), interval, PACE));
         Ok(world)
     }
 
