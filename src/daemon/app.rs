@@ -33,12 +33,12 @@ use crate::drill::{self, Drills};
 use crate::heartbeat::Heartbeat;
 use crate::links::Links;
 use crate::live::{Live, LiveBoard};
-use crate::notify::{NotifyError, Notifier};
+use crate::notify::{Notifier, NotifyError};
 use crate::pilot::{Pilot, Pulse};
 use crate::reload::{self, Refused};
 use crate::samples;
-use crate::secrets::{self, SecretError};
 use crate::scrape::{ScrapeHandle, Scraper};
+use crate::secrets::{self, SecretError};
 use crate::store::{Store, StoreError};
 use crate::supervise::{Kind, Supervisor};
 use crate::targets::TargetBoard;
@@ -254,10 +254,8 @@ impl App {
         let notifier = self.notifier.clone();
         let (inputs, supervisor, stop) =
             (self.inputs.clone(), self.supervisor.clone(), self.stopped());
-        self.supervisor.spawn(
-            Kind::Sender,
-            notifier.run(parts.deliveries, inputs, supervisor, stop),
-        );
+        self.supervisor
+            .spawn(Kind::Sender, notifier.run(parts.deliveries, inputs, supervisor, stop));
         let (notifier, desk) = (self.notifier.clone(), self.handle.desk.clone());
         self.supervisor
             .spawn(Kind::Socket, notifier.listen(desk, self.supervisor.clone(), self.stopped()));
@@ -281,10 +279,7 @@ impl App {
     }
 
     /// The engine gets a thread of its own, so that nothing but its own work can delay it.
-    fn start_pilot(
-        &self,
-        pilot: Pilot,
-    ) -> Result<(oneshot::Sender<()>, JoinHandle<()>), AppError> {
+    fn start_pilot(&self, pilot: Pilot) -> Result<(oneshot::Sender<()>, JoinHandle<()>), AppError> {
         let (stop, stopping) = oneshot::channel();
         let pulse = Arc::clone(&self.pulse);
         let alive = move |beat: Pulse| {
@@ -310,8 +305,7 @@ impl App {
             tokio::net::TcpListener::from_std(listener)
         });
         let listener = listener.map_err(|source| system("listening", source))?;
-        self.supervisor
-            .spawn(Kind::Server, http::serve(listener, context.clone(), self.stopped()));
+        self.supervisor.spawn(Kind::Server, http::serve(listener, context.clone(), self.stopped()));
         let socket = socket_path(&self.setup.state);
         match bind_socket(&socket) {
             Ok(listener) => {
@@ -515,7 +509,8 @@ impl App {
         let targets = self.handle.targets.all();
         let up = targets.iter().filter(|target| target.health == "up").count();
         let live = self.live.load();
-        let refused = if live.refused.is_some() { "; the newest configuration was refused" } else { "" };
+        let refused =
+            if live.refused.is_some() { "; the newest configuration was refused" } else { "" };
         systemd::status(&format!(
             "{open} open incidents, {up} of {} targets up, {} rules{refused}",
             targets.len(),

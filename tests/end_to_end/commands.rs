@@ -40,8 +40,7 @@ async fn a_newcomer_drills_is_paged_and_acknowledges() {
     assert_eq!(acked.status.code(), Some(0), "{}", text(&acked));
     let again = run(&["ack", &id, "--as", "somebody"]);
     assert!(errors(&again).contains("you was first"), "{}", errors(&again));
-    let shown: Value =
-        serde_json::from_slice(&run(&["incident", &id, "--json"]).stdout).unwrap();
+    let shown: Value = serde_json::from_slice(&run(&["incident", &id, "--json"]).stdout).unwrap();
     assert_eq!(shown["sla"], "met");
     let kinds: Vec<&str> = shown["timeline"]
         .as_array()
@@ -66,12 +65,10 @@ async fn the_ports_that_are_taken_are_passed_over() {
 fn the_shipped_configuration_and_every_rule_file_are_clean() {
     let mut files = vec![root().join("config/watchbell.toml")];
     let rules = std::fs::read_dir(root().join("rules")).unwrap();
-    files.extend(
-        rules.map(|entry| entry.unwrap().path()).filter(|path| {
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            name.ends_with(".toml") && !name.ends_with(".test.toml")
-        }),
-    );
+    files.extend(rules.map(|entry| entry.unwrap().path()).filter(|path| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        name.ends_with(".toml") && !name.ends_with(".test.toml")
+    }));
     assert!(8 < files.len());
     let output = watchbell().arg("check").arg("--deny-warnings").args(files).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
@@ -99,12 +96,19 @@ fn every_fault_has_its_place_a_caret_and_a_repair() {
 #[test]
 fn instants_and_timelines_are_computed_without_a_daemon() {
     let config = root().join("config/watchbell.toml");
-    let run = |words: &[&str]| watchbell().args(words).arg("--config").arg(&config).output().unwrap();
+    let run =
+        |words: &[&str]| watchbell().args(words).arg("--config").arg(&config).output().unwrap();
     let deadline = run(&["sla", "deadline", "critical", "--at", "2026-03-29T00:58:00Z"]);
     assert_eq!(text(&deadline), "2026-03-29T01:03:00Z\n", "{}", errors(&deadline));
     let timeline = run(&[
-        "oncall", "timeline", "devops", "--from", "2026-11-23T00:00:00Z", "--to",
-        "2026-12-07T00:00:00Z", "--json",
+        "oncall",
+        "timeline",
+        "devops",
+        "--from",
+        "2026-11-23T00:00:00Z",
+        "--to",
+        "2026-12-07T00:00:00Z",
+        "--json",
     ]);
     let segments: Value = serde_json::from_slice(&timeline.stdout).unwrap();
     let segments = segments.as_array().unwrap();
@@ -168,7 +172,8 @@ fn scenarios_and_scripts_run_from_the_command_line() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output).contains("bad.test.toml:"), "{}", text(&output));
     assert_eq!(text(&output).lines().last(), Some("0 passed, 1 failed"));
-    let script = folder.write("sum.test", "load 1m\n  a 1 2\n  b 3\n\neval instant at 1m a\n  a 2\n");
+    let script =
+        folder.write("sum.test", "load 1m\n  a 1 2\n  b 3\n\neval instant at 1m a\n  a 2\n");
     let output = watchbell().arg("test").arg(&script).output().unwrap();
     assert_eq!(text(&output).lines().last(), Some("1 passed, 0 failed"), "{}", text(&output));
 }
@@ -249,7 +254,10 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-#[allow(clippy::disallowed_methods, reason = "how fast a person is greeted is asked of a real clock")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "how fast a person is greeted is asked of a real clock"
+)]
 fn now() -> Instant {
     Instant::now()
 }

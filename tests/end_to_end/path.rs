@@ -62,7 +62,7 @@ async fn errors_page_on_call_and_a_link_in_a_mail_keeps_the_promise() {
     let acked = daemon.incidents("the ack", "acked", only).await;
     assert_eq!(acked["acked_by"], "ana");
     assert_eq!(acked["sla"], "met");
-    slack.wait_for(|calls| edited(calls, "ana"), DEADLINE).await;
+    slack.wait_for(|calls| edited(calls, "acknowledged by Ana"), DEADLINE).await;
 
     // Errors stop, the window empties, and whoever was told hears of the end.
     traffic.open_gate(&service, dawdling).await;
@@ -141,9 +141,9 @@ fn edited(calls: &[Call], word: &str) -> bool {
 
 fn acknowledge_link(mail: &Mail) -> String {
     let start = mail.text.find("http://127.0.0.1").into_iter();
-    let mut links = start.chain(mail.text.match_indices("http://").map(|(at, _)| at)).map(|at| {
-        mail.text[at..].split_whitespace().next().unwrap_or_default().to_owned()
-    });
+    let mut links = start
+        .chain(mail.text.match_indices("http://").map(|(at, _)| at))
+        .map(|at| mail.text[at..].split_whitespace().next().unwrap_or_default().to_owned());
     links.find(|link| link.contains("/ack/")).unwrap_or_else(|| panic!("no link in {}", mail.text))
 }
 
@@ -182,7 +182,8 @@ fn check_instants(incident: &Value) {
     let shown = incident["timeline"].as_array().unwrap().iter().find(|line| {
         line["kind"] == "delivered"
             && line["channel"].as_str().is_some_and(|channel| channel.contains("slack"))
-            && at("acked_at") <= Timestamp::parse_rfc3339(line["at"].as_str().unwrap()).unwrap().as_millis()
+            && at("acked_at")
+                <= Timestamp::parse_rfc3339(line["at"].as_str().unwrap()).unwrap().as_millis()
     });
     if let Some(shown) = shown {
         let at_shown = Timestamp::parse_rfc3339(shown["at"].as_str().unwrap()).unwrap().as_millis();

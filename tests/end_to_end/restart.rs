@@ -86,8 +86,8 @@ async fn windows_are_there_again_after_a_kill() {
     .await;
     daemon.kill();
     let daemon = Daemon::start_again(folder.path(), daemon.port()).await;
-    let after = crate::daemon::wait_for("samples", async || count(&daemon.get(query).await.json()))
-        .await;
+    let after =
+        crate::daemon::wait_for("samples", async || count(&daemon.get(query).await.json())).await;
     // The journal of samples is written each second, so at most about one second is missing.
     assert!(before - 2.0 <= after, "{before} samples before, {after} after");
 }
@@ -117,7 +117,8 @@ async fn a_second_daemon_on_the_same_state_is_refused() {
     let daemon = Daemon::start(&folder, &configuration(&service, &slack, "0s")).await;
     let port = crate::daemon::free_port();
     let text = std::fs::read_to_string(folder.path().join("watchbell.toml")).unwrap();
-    let other = folder.write("other.toml", &text.replace(&daemon.port().to_string(), &port.to_string()));
+    let other =
+        folder.write("other.toml", &text.replace(&daemon.port().to_string(), &port.to_string()));
     let output = crate::daemon::watchbell()
         .args(["run", "--config"])
         .arg(other)
@@ -171,9 +172,10 @@ fn pages(calls: &[Call]) -> Vec<Call> {
 async fn pending(daemon: &Daemon) -> String {
     crate::daemon::wait_for("the pending alert", async || {
         let answer = daemon.get("/api/v1/alerts").await.json();
-        let alert = answer["data"]["alerts"].as_array()?.iter().find(|alert| {
-            alert["state"] == "pending" && alert["labels"]["alertname"] == "gauge"
-        })?;
+        let alert = answer["data"]["alerts"]
+            .as_array()?
+            .iter()
+            .find(|alert| alert["state"] == "pending" && alert["labels"]["alertname"] == "gauge")?;
         let at = watchbell_paging::time::Timestamp::parse_rfc3339(alert["activeAt"].as_str()?);
         Some(at.ok()?.to_rfc3339())
     })

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use clap::Args;
 use serde_json::json;
-use watchbell_config::diagnostic::{Severity, line_column};
 use watchbell_config::coverage::coverage;
+use watchbell_config::diagnostic::{Severity, line_column};
 use watchbell_config::load::{Checked, is_rule_file, load, load_rules};
 
 use crate::cli::Context;
@@ -30,7 +30,8 @@ pub(crate) struct CheckArgs {
 }
 
 pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> {
-    let paths = if args.files.is_empty() { vec![context.config_path()] } else { args.files.clone() };
+    let paths =
+        if args.files.is_empty() { vec![context.config_path()] } else { args.files.clone() };
     let (mut errors, mut warnings) = (0, 0);
     let mut findings = Vec::new();
     for path in &paths {

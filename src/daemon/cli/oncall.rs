@@ -127,7 +127,9 @@ fn show_timeline(context: &Context, args: &TimelineArgs) -> Result<Exit, Failure
     if context.out.json {
         let segments: Vec<Value> = segments
             .iter()
-            .map(|one| json!({ "from": plain(one.from), "to": plain(one.to), "people": one.people }))
+            .map(
+                |one| json!({ "from": plain(one.from), "to": plain(one.to), "people": one.people }),
+            )
             .collect();
         context.out.value(&segments)?;
         return Ok(Exit::Ok);
@@ -166,9 +168,9 @@ fn boundary(text: &str, schedule: &Schedule) -> Result<Timestamp, Failure> {
     if let Ok(at) = Timestamp::parse_rfc3339(text) {
         return Ok(at);
     }
-    let local = text.parse::<jiff::civil::DateTime>().or_else(|_| {
-        text.parse::<jiff::civil::Date>().map(|date| date.at(0, 0, 0, 0))
-    });
+    let local = text
+        .parse::<jiff::civil::DateTime>()
+        .or_else(|_| text.parse::<jiff::civil::Date>().map(|date| date.at(0, 0, 0, 0)));
     local.map(|local| instant(local, &schedule.zone)).map_err(|_| {
         Failure::usage(format!("{text:?} is no time; write 2026-11-23T10:00:00Z or 2026-11-23"))
     })

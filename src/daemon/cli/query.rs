@@ -72,9 +72,7 @@ fn metric(series: &Value) -> String {
     let Some(labels) = series.get("metric").and_then(Value::as_object) else {
         return "{}".to_owned();
     };
-    let pairs = labels
-        .iter()
-        .filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
+    let pairs = labels.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
     one_line(&watchbell_metrics::label::Labels::from_pairs(pairs).to_string())
 }
 

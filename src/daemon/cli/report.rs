@@ -24,7 +24,8 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit, Failure>
     }
     context.out.line(format!("{} to {}", say(&report, "from"), say(&report, "to")));
     let rows = items(report.get("rows").unwrap_or(&Value::Null)).iter().map(|row| {
-        let counts = ["incidents", "met", "late", "missed", "self_resolved", "suppressed", "running"];
+        let counts =
+            ["incidents", "met", "late", "missed", "self_resolved", "suppressed", "running"];
         let mut cells = vec![format!("{} {}", text(row, "group"), text(row, "name"))];
         cells.extend(counts.iter().map(|name| say(row, name)));
         cells.push(attainment(row));
@@ -40,14 +41,24 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit, Failure>
     if !persons.is_empty() {
         context.out.line("");
         let rows = persons.iter().map(|row| {
-            let keys = ["person", "met", "late", "covered", "not_charged", "pages", "night_pages", "shifts"];
+            let keys = [
+                "person",
+                "met",
+                "late",
+                "covered",
+                "not_charged",
+                "pages",
+                "night_pages",
+                "shifts",
+            ];
             keys.iter().map(|key| say(row, key)).collect()
         });
         let head =
             ["person", "met", "late", "covered", "not charged", "pages", "at night", "shifts"];
         context.out.table(&head, rows.collect());
     }
-    if let Some(drills) = report.get("drills").and_then(Value::as_u64).filter(|drills| *drills > 0) {
+    if let Some(drills) = report.get("drills").and_then(Value::as_u64).filter(|drills| *drills > 0)
+    {
         context.out.line(format!("{drills} drills are not counted"));
     }
     Ok(Exit::Ok)

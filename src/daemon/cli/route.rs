@@ -58,7 +58,9 @@ fn read(words: &[String]) -> Result<Labels, Failure> {
     let mut pairs = Vec::with_capacity(words.len());
     for word in words {
         match word.split_once('=') {
-            Some((name, value)) => pairs.push((name.to_owned(), value.trim_matches('"').to_owned())),
+            Some((name, value)) => {
+                pairs.push((name.to_owned(), value.trim_matches('"').to_owned()))
+            }
             None if words.len() == 1 => pairs.push((ALERT_NAME.to_owned(), word.clone())),
             None => {
                 return Err(Failure::usage(format!("{word:?} is no label; write name=value")));

@@ -27,7 +27,8 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
             path.display()
         )));
     }
-    let loaded = reload::read(&path, &Disk).map_err(|refused| Failure::usage(refused.to_string()))?;
+    let loaded =
+        reload::read(&path, &Disk).map_err(|refused| Failure::usage(refused.to_string()))?;
     if !loaded.warnings.is_empty() {
         context.out.note(loaded.warnings.trim_end());
     }

@@ -23,8 +23,10 @@ pub(crate) fn status(context: &Context) -> Result<Exit, Failure> {
                 .map(|(part, _)| (format!("{name} {part}"), say(value, part)))
                 .collect::<Vec<_>>(),
             Value::Array(inner) => {
-                let words: Vec<String> =
-                    inner.iter().map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned)).collect();
+                let words: Vec<String> = inner
+                    .iter()
+                    .map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned))
+                    .collect();
                 vec![(name.clone(), words.join(", "))]
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
@@ -46,9 +48,9 @@ pub(crate) fn rules(context: &Context) -> Result<Exit, Failure> {
         context.out.value(&rules)?;
         return Ok(Exit::Ok);
     }
-    let rows = items(&rules).iter().map(|rule| {
-        vec![say(rule, "level"), say(rule, "name"), bounds(rule), text(rule, "error")]
-    });
+    let rows = items(&rules)
+        .iter()
+        .map(|rule| vec![say(rule, "level"), say(rule, "name"), bounds(rule), text(rule, "error")]);
     context.out.table(&["level", "rule", "bounds", "error"], rows.collect());
     Ok(Exit::Ok)
 }
@@ -80,9 +82,9 @@ pub(crate) fn targets(context: &Context) -> Result<Exit, Failure> {
 fn bounds(rule: &Value) -> String {
     match rule.get("bounds") {
         Some(Value::Object(bounds)) => {
-            let words = bounds.iter().filter_map(|(name, bound)| {
-                bound.as_str().map(|bound| format!("{name} {bound}"))
-            });
+            let words = bounds
+                .iter()
+                .filter_map(|(name, bound)| bound.as_str().map(|bound| format!("{name} {bound}")));
             words.collect::<Vec<_>>().join(", ")
         }
         Some(Value::String(text)) => text.clone(),
