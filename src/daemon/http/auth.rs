@@ -17,6 +17,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
+use maud::{DOCTYPE, Markup, html};
 use sha2::{Digest, Sha256};
 use watchbell_paging::command::{Actor, Surface};
 use watchbell_paging::id::PersonId;
@@ -156,11 +157,26 @@ fn ask_to_log_in(request: &Request) -> Response {
         request.method() == Method::GET && !matches!(site, "same-origin" | "none")
     });
     if from_outside {
-        return crate::http::pages::come_again(here).into_response();
+        return come_again(here).into_response();
     }
     let to = if request.method() == Method::GET { here } else { "/" };
     let location = format!("/login?to={}", encode(to));
     (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+}
+
+/// A page that opens an address of ours once more, so that it is we who lead there.
+fn come_again(here: &str) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="refresh" content={ "0;url=" (here) };
+                title { "Watchbell" }
+            }
+            body { a href=(here) { "Continue" } }
+        }
+    }
 }
 
 /// Writes text so that it may stand in a query.
@@ -256,6 +272,10 @@ fn same_site(headers: &HeaderMap, url: &str) -> Result<(), Fault> {
         return refuse("a page of another site asked for this; nothing was done".to_owned());
     }
     let Some(origin) = text(headers, header::ORIGIN) else { return Ok(()) };
+    // A proxy may have put its own name for us in place of the one that the browser used.
+    if origin.eq_ignore_ascii_case(url) {
+        return Ok(());
+    }
     let host = text(headers, header::HOST).unwrap_or_default();
     if origin.split_once("://").map(|(_, from)| from) != Some(host) {
         return refuse(format!("a page of {origin} asked for this; nothing was done"));

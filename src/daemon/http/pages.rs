@@ -125,20 +125,5 @@ pub(super) fn plain(title: &str, body: &Markup) -> Markup {
     }
 }
 
-/// A page that opens an address of ours once more, so that it is we who lead there.
-pub(crate) fn come_again(here: &str) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="refresh" content={ "0;url=" (here) };
-                title { "Watchbell" }
-            }
-            body { a href=(here) { "Continue" } }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests;

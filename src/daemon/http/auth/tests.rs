@@ -105,6 +105,11 @@ fn the_configured_address_is_an_own_name() {
     assert!(is_own_name("OPS.example.org:8443", "https://ops.example.org:8443"));
     assert!(!is_own_name("ops.example.org.evil.example", "https://ops.example.org"));
     assert!(!is_own_name("", "https://ops.example.org"));
+    let mut headers = HeaderMap::new();
+    headers.insert(header::HOST, "127.0.0.1:9911".parse().unwrap());
+    headers.insert(header::ORIGIN, "https://ops.example.org".parse().unwrap());
+    assert_eq!(same_site(&headers, "https://ops.example.org"), Ok(()), "behind a proxy");
+    assert!(same_site(&headers, "https://other.example.org").is_err());
 }
 
 #[tokio::test]

@@ -40,11 +40,7 @@ fn incidents(scene: &Scene, targets: &[TargetStatus]) -> Markup {
     // Unanswered first, then by badness; the newest first among equals.
     open.sort_by_key(|one| (one.state, std::cmp::Reverse(one.severity)));
     let waiting = scene.count(IncidentState::Triggered);
-    let total = if open.len() == 1 {
-        "1 open incident".to_owned()
-    } else {
-        format!("{} open incidents", open.len())
-    };
+    let total = count(open.len(), "open incident");
     html! {
         section aria-label="Open incidents" {
             h2 {
@@ -65,15 +61,18 @@ fn incidents(scene: &Scene, targets: &[TargetStatus]) -> Markup {
     }
 }
 
+/// Nothing is open: what watches, and whether anything keeps it from watching.
 fn all_is_well(scene: &Scene, targets: &[TargetStatus]) -> Markup {
     let newest = scene.view.rules.iter().filter_map(|rule| rule.evaluated_at).max();
     let rules = scene.live.config.rules.len();
     let last = scene.view.incidents.iter().find_map(|one| one.resolved_at.map(|at| (one, at)));
+    let blind = blind_spots(scene, targets);
     html! {
-        section.calm {
-            h2 { "All is well" }
+        section.calm.look[!blind.is_empty()] {
+            h2 { @if blind.is_empty() { "All is well" } @else { "Nothing is open" } }
+            @if !blind.is_empty() { p { "But " (blind.join(", and ")) "." } }
             p {
-                "Nothing is open. " (rules) " rules watch " (targets.len()) " targets"
+                (count(rules, "rule")) " over " (count(targets.len(), "target"))
                 @if let Some(newest) = newest { ", last looked at " (scene.ago(newest)) }
                 "."
             }
@@ -86,6 +85,32 @@ fn all_is_well(scene: &Scene, targets: &[TargetStatus]) -> Markup {
             }
         }
     }
+}
+
+/// What is not seen although nothing is open.
+fn blind_spots(scene: &Scene, targets: &[TargetStatus]) -> Vec<String> {
+    let down = targets.iter().filter(|target| target.health == "down").count();
+    let failing = scene.view.rules.iter().filter(|rule| rule.error.is_some()).count();
+    let mut spots = Vec::new();
+    if targets.is_empty() {
+        spots.push("nothing is scraped".to_owned());
+    }
+    if down > 0 {
+        spots.push(format!("{} down", are(down, "target")));
+    }
+    if failing > 0 {
+        spots.push(format!("{} failing", are(failing, "rule")));
+    }
+    spots
+}
+
+fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+fn are(number: usize, noun: &str) -> String {
+    let verb = if number == 1 { "is" } else { "are" };
+    format!("{} {verb}", count(number, noun))
 }
 
 fn on_call(scene: &Scene) -> Markup {

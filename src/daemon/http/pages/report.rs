@@ -111,6 +111,7 @@ fn people(scene: &Scene, report: &Report) -> Markup {
     };
     html! {
         @if !report.persons.is_empty() {
+            section {
             h2 { "People" }
             div.scroll tabindex="0" role="region" aria-label="By person" {
                 table {
@@ -130,6 +131,7 @@ fn people(scene: &Scene, report: &Report) -> Markup {
                         }
                     }
                 }
+            }
             }
         }
     }

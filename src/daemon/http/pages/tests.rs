@@ -63,12 +63,24 @@ async fn nothing_open_is_said_with_what_is_watched() {
     let house = House::new();
     house.paint(|view| {
         view.incidents.retain(|one| one.resolved_at.is_some());
-        view.rules.truncate(0);
     });
+    house.context.targets.retain(|target| target.health == "up");
     let text = look(&house, "/").await.text;
     assert!(text.contains("All is well"), "{text}");
-    assert!(text.contains("2 rules watch 2 targets"), "{text}");
+    assert!(text.contains("2 rules over 1 target, last looked at "), "{text}");
     assert!(text.contains("disk of db1 is 96% full"));
+}
+
+#[tokio::test]
+async fn nothing_is_called_well_while_something_is_not_seen() {
+    let house = House::new();
+    house.paint(|view| {
+        view.incidents.clear();
+        view.rules[0].error = Some("two results have the same labels".to_owned());
+    });
+    let text = look(&house, "/").await.text;
+    assert!(!text.contains("All is well"), "{text}");
+    assert!(text.contains("But 1 target is down, and 1 rule is failing."), "{text}");
 }
 
 #[tokio::test]
