@@ -4,8 +4,6 @@
 //! the disk on the hot path. Memory is bounded: what a slow or full disk does not take is dropped.
 
 mod segment;
-#[cfg(test)]
-mod tests;
 mod writer;
 
 use std::collections::VecDeque;
@@ -266,3 +264,6 @@ impl Waiting {
 fn cut(path: &Path, length: u64) -> io::Result<()> {
     std::fs::OpenOptions::new().write(true).open(path)?.set_len(length)
 }
+
+#[cfg(test)]
+mod tests;
