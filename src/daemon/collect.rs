@@ -8,8 +8,6 @@ mod device;
 mod filesystem;
 mod kernel;
 mod process;
-#[cfg(test)]
-mod tests;
 mod text;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -63,3 +61,6 @@ pub fn own_text(metrics: &Metrics) -> String {
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,8 @@
 //! Losing samples is worse history, not a lost page: nothing here stops the process or waits for
 //! the disk on the hot path. Memory is bounded: what a slow or full disk does not take is dropped.
 
+mod pack;
 mod segment;
-#[cfg(test)]
-mod tests;
 mod writer;
 
 use std::collections::VecDeque;
@@ -54,11 +53,27 @@ pub struct Journal {
     keep: Keep,
     folder: PathBuf,
     waiting: Waiting,
+    packing: Option<JoinHandle<()>>,
+}
+
+/// A writer that comes back from its thread.
+struct Written {
+    writer: Writer,
+    left: VecDeque<Vec<u8>>,
+    /// It has begun a new segment.
+    is_begun: bool,
 }
 
 /// How long files are kept; a reload changes it through any clone.
-#[derive(Clone, Debug)]
-pub struct Keep(Arc<AtomicU64>);
+#[derive(Clone, Debug, Default)]
+pub struct Keep(Arc<Kept>);
+
+/// Milliseconds.
+#[derive(Debug, Default)]
+struct Kept {
+    raw: AtomicU64,
+    longest: AtomicU64,
+}
 
 /// Where blocks come from.
 #[derive(Clone)]
@@ -78,7 +93,7 @@ pub fn replay(folder: &Path, store: &series::Store) -> Replayed {
 
 fn replay_into(folder: &Path, mut take: impl FnMut(&[u8]) -> Result<usize, String>) -> Replayed {
     let mut replayed = Replayed::default();
-    for (_, path) in segment::list(folder) {
+    for segment::Listed { path, .. } in segment::list(folder) {
         replayed.segments += 1;
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
@@ -112,7 +127,7 @@ impl Keep {
     /// Starts with what a retention needs.
     #[must_use]
     pub fn new(retention: &Retention) -> Self {
-        let keep = Self(Arc::default());
+        let keep = Self::default();
         keep.set(retention);
         keep
     }
@@ -120,12 +135,18 @@ impl Keep {
     /// Keeps files as long as this retention needs them.
     pub fn set(&self, retention: &Retention) {
         let reach = retention.reads.iter().map(|read| read.reach).max().unwrap_or(0);
-        let longest = reach.max(retention.keep).max(retention.raw).max(0);
-        self.0.store(u64::try_from(longest).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let longest = reach.max(retention.keep).max(retention.raw);
+        let millis = |length: i64| u64::try_from(length).unwrap_or(0);
+        self.0.raw.store(millis(retention.raw), Ordering::Relaxed);
+        self.0.longest.store(millis(longest), Ordering::Relaxed);
     }
 
-    fn get(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    fn raw(&self) -> Duration {
+        Duration::from_millis(self.0.raw.load(Ordering::Relaxed))
+    }
+
+    fn longest(&self) -> Duration {
+        Duration::from_millis(self.0.longest.load(Ordering::Relaxed))
     }
 }
 
@@ -162,13 +183,14 @@ impl Journal {
             keep,
             folder: folder.to_owned(),
             waiting: Waiting::default(),
+            packing: None,
         }
     }
 
     /// Runs until `stop` resolves; the last block is on disk when this returns.
     pub async fn run(mut self, stop: impl Future<Output = ()> + Send) {
         let mut writer = Some(Writer::new(&self.folder, self.keep.clone()));
-        let mut writing: Option<JoinHandle<(Writer, VecDeque<Vec<u8>>)>> = None;
+        let mut writing: Option<JoinHandle<Written>> = None;
         let mut tick = tokio::time::interval(EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         tokio::pin!(stop);
@@ -204,20 +226,23 @@ impl Journal {
         }
     }
 
-    fn write(&mut self, mut writer: Writer) -> JoinHandle<(Writer, VecDeque<Vec<u8>>)> {
+    fn write(&mut self, mut writer: Writer) -> JoinHandle<Written> {
         let mut blocks = std::mem::take(&mut self.waiting.blocks);
         self.waiting.bytes = 0;
         let (now, elapsed) = (self.clock.now(), self.clock.elapsed());
         tokio::task::spawn_blocking(move || {
-            writer.write(&mut blocks, now, elapsed);
-            (writer, blocks)
+            let is_begun = writer.write(&mut blocks, now, elapsed);
+            Written { writer, left: blocks, is_begun }
         })
     }
 
     /// Takes a writer back with what it could not write.
-    fn home(&mut self, done: Result<(Writer, VecDeque<Vec<u8>>), JoinError>) -> Writer {
+    fn home(&mut self, done: Result<Written, JoinError>) -> Writer {
         match done {
-            Ok((writer, mut left)) => {
+            Ok(Written { writer, mut left, is_begun }) => {
+                if is_begun {
+                    self.pack();
+                }
                 left.append(&mut self.waiting.blocks);
                 self.waiting.bytes = 0;
                 self.hold(left);
@@ -227,6 +252,16 @@ impl Journal {
                 warn!(%error, "writing samples was cut short");
                 Writer::new(&self.folder, self.keep.clone())
             }
+        }
+    }
+
+    /// Packs what is old, unless that is still going on. It takes its time, so it has its own
+    /// thread; a process that stops does not wait for it.
+    fn pack(&mut self) {
+        if self.packing.as_ref().is_none_or(JoinHandle::is_finished) {
+            let (folder, raw, now) = (self.folder.clone(), self.keep.raw(), self.clock.now());
+            let pack = move || pack::pack_old(&folder, raw, now);
+            self.packing = Some(tokio::task::spawn_blocking(pack));
         }
     }
 
@@ -266,3 +301,6 @@ impl Waiting {
 fn cut(path: &Path, length: u64) -> io::Result<()> {
     std::fs::OpenOptions::new().write(true).open(path)?.set_len(length)
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,6 @@ mod evaluate;
 mod failure;
 mod fetch;
 mod plan;
-#[cfg(test)]
-mod tests;
 pub(crate) mod tls;
 mod visit;
 
@@ -445,3 +443,6 @@ async fn keep_house(series: series::Store, clock: Arc<Clock>, metrics: Arc<Metri
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

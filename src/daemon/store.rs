@@ -4,8 +4,6 @@
 //! records before a snapshot stay, for `why`. One process at a time holds the store.
 
 mod sqlite;
-#[cfg(test)]
-mod tests;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -186,3 +184,6 @@ impl Store {
         self.0.key()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,11 +6,17 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use watchbell_paging::time::Timestamp;
 
 const MAGIC: [u8; 8] = *b"WBSAMP01";
 const MARK: [u8; 4] = [0xf5, b'W', b'B', 0xfa];
 const HEAD: usize = MARK.len() + size_of::<u32>();
+/// What was written second by second.
 const ENDING: &str = "wbs";
+/// What was packed later.
+const ENDING_PACKED: &str = "wbp";
 
 /// A segment that is being written.
 #[derive(Debug)]
@@ -18,6 +24,14 @@ pub(super) struct Segment {
     file: File,
     /// Where the last whole frame ends.
     length: u64,
+}
+
+/// A segment in a folder; the order is that of time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Listed {
+    pub(super) number: u64,
+    pub(super) is_packed: bool,
+    pub(super) path: PathBuf,
 }
 
 /// What was found in a segment.
@@ -34,14 +48,18 @@ pub(super) struct Found {
 }
 
 impl Segment {
-    /// Begins a segment in a file that is not there yet.
+    /// Begins the segment of a number, in a file that is not there yet.
     pub(super) fn create(folder: &Path, number: u64) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let path = folder.join(format!("{number:08}.{ENDING}"));
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        Self::create_at(&folder.join(format!("{number:08}.{ENDING}")))
+    }
+
+    /// Begins a segment in a file that is not there yet.
+    pub(super) fn create_at(path: &Path) -> io::Result<Self> {
+        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
         if let Err(error) = file.write_all(&MAGIC) {
             // Without its magic it would block the number and say nothing.
-            std::fs::remove_file(&path)?;
+            std::fs::remove_file(path)?;
             return Err(error);
         }
         Ok(Self { file, length: MAGIC.len() as u64 })
@@ -72,6 +90,11 @@ impl Segment {
         Ok(())
     }
 
+    /// Gives the file the time of another one.
+    pub(super) fn set_written(&self, at: std::time::SystemTime) -> io::Result<()> {
+        self.file.set_modified(at)
+    }
+
     /// Waits until everything is on disk.
     pub(super) fn sync(&self) -> io::Result<()> {
         self.file.sync_data()
@@ -83,17 +106,35 @@ impl Segment {
     }
 }
 
-/// Returns the segments of a folder with their numbers, in order; none where it cannot be read.
-pub(super) fn list(folder: &Path) -> Vec<(u64, PathBuf)> {
-    let mut found: Vec<(u64, PathBuf)> = std::fs::read_dir(folder)
+impl Listed {
+    /// Returns where its packed form stands.
+    pub(super) fn packed_path(&self) -> PathBuf {
+        self.path.with_extension(ENDING_PACKED)
+    }
+
+    /// Returns when it was written last.
+    pub(super) fn written(&self) -> Option<Timestamp> {
+        let at = std::fs::metadata(&self.path).and_then(|data| data.modified()).ok()?;
+        let since = at.duration_since(UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_millis()).ok().map(Timestamp)
+    }
+}
+
+/// Returns the segments of a folder, in order; none where it cannot be read.
+pub(super) fn list(folder: &Path) -> Vec<Listed> {
+    let mut found: Vec<Listed> = std::fs::read_dir(folder)
         .into_iter()
         .flatten()
         .flatten()
         .filter_map(|entry| {
             let path = entry.path();
-            let is_segment = path.extension().is_some_and(|ending| ending == ENDING);
+            let is_packed = match path.extension()?.to_str()? {
+                ENDING => false,
+                ENDING_PACKED => true,
+                _ => return None,
+            };
             let number = path.file_stem()?.to_str()?.parse().ok()?;
-            is_segment.then_some((number, path))
+            Some(Listed { number, is_packed, path })
         })
         .collect();
     found.sort();
@@ -213,8 +254,7 @@ mod tests {
             segment.append(block).unwrap();
         }
         segment.sync().unwrap();
-        let (_, path) = &list(folder.path())[0];
-        let bytes = std::fs::read(path).unwrap();
+        let bytes = std::fs::read(&list(folder.path())[0].path).unwrap();
         assert_eq!(segment.length(), bytes.len() as u64);
         bytes
     }

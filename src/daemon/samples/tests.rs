@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use tempfile::TempDir;
 use watchbell_metrics::exposition::Format;
-use watchbell_metrics::label::Labels;
+use watchbell_metrics::label::{Labels, MatchOp, Matcher};
 use watchbell_metrics::promql::{Options, eval_instant, parse};
 use watchbell_paging::time::Timestamp;
 
@@ -102,10 +102,13 @@ fn files_are_kept_as_long_as_the_farthest_reader_reaches() {
     let read = series::Read { reader: 0, matchers: Vec::new(), reach: 500 };
     let retention = Retention { reads: vec![read], raw: 100, keep: 400, matchers: Vec::new() };
     let keep = Keep::new(&retention);
-    assert_eq!(keep.get(), Duration::from_millis(500));
+    assert_eq!(
+        (keep.raw(), keep.longest()),
+        (Duration::from_millis(100), Duration::from_millis(500))
+    );
     let other = keep.clone();
     other.set(&Retention { keep: 900, ..retention });
-    assert_eq!((keep.get(), other.get()), (Duration::from_millis(900), keep.get()));
+    assert_eq!(keep.longest(), Duration::from_millis(900), "a clone is the same");
 }
 
 #[tokio::test]
@@ -134,6 +137,48 @@ async fn a_store_is_what_it_was_after_a_restart() {
             format!("{:?}", eval_instant(&expr, store, 3_500, &Options::default()).unwrap())
         };
         assert_eq!(of(&after), of(&store), "{expr}");
+    }
+}
+
+#[test]
+fn packed_segments_are_smaller_and_hold_what_rules_read() {
+    let folder = Folder::new();
+    let named = Matcher::new("__name__", MatchOp::Equal, "hits").unwrap();
+    let read = series::Read { reader: 0, matchers: vec![named], reach: 900_000 };
+    let retention =
+        Retention { reads: vec![read], raw: 900_000, keep: 900_000, matchers: Vec::new() };
+    let store = series::Store::new(retention.clone());
+    let limits = series::Limits { series_max: 10, labels_max: 10, label_length_max: 100 };
+    let mut target = store.open(&Labels::from_pairs([("job", "api")]), limits);
+    let mut writer = folder.writer();
+    for second in 1..=60 {
+        let body = format!("hits {second}\nunread{{path=\"/a/rather/long/one\"}} {second}\n");
+        target.append(body.as_bytes(), Format::Text, second * 1_000, 0.01);
+        writer.write(&mut [store.take_block()].into(), Timestamp(0), Duration::ZERO);
+    }
+    let size = |name: &str| std::fs::metadata(folder.path().join(name)).map(|data| data.len());
+    let before = size("00000001.wbs").unwrap();
+    let far = Timestamp::parse_rfc3339("2999-01-01T00:00:00Z").unwrap();
+    pack::pack_old(&folder.path(), Duration::ZERO, far);
+    assert_eq!(size("00000001.wbs").unwrap(), before, "the newest is being written");
+    // Another run begins another segment, and the first one is closed.
+    folder.write(&mut folder.writer(), &["x"], 0);
+    let written = std::fs::metadata(folder.path().join("00000001.wbs")).unwrap().modified();
+    pack::pack_old(&folder.path(), Duration::from_secs(900), Timestamp(0));
+    assert_eq!(size("00000001.wbs").unwrap(), before, "its raw samples are still needed");
+    pack::pack_old(&folder.path(), Duration::ZERO, far);
+    assert!(size("00000001.wbs").is_err(), "the original is gone");
+    assert!(size("00000001.wbp").unwrap() < before / 4);
+    let packed = std::fs::metadata(folder.path().join("00000001.wbp")).unwrap().modified();
+    assert_eq!(packed.unwrap(), written.unwrap(), "its age is that of its samples");
+    let after = series::Store::new(retention);
+    replay(&folder.path(), &after);
+    for (expr, is_kept) in [("rate(hits[1m])", true), ("unread", false)] {
+        let of = |store: &series::Store| {
+            let expr = parse(expr).unwrap();
+            format!("{:?}", eval_instant(&expr, store, 60_000, &Options::default()).unwrap().value)
+        };
+        assert_eq!(of(&after) == of(&store), is_kept, "{expr}: {}", of(&after));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use tracing::{info, warn};
 use watchbell_paging::time::Timestamp;
@@ -31,16 +31,18 @@ impl Writer {
         Self { folder: folder.to_owned(), keep, segment: None, is_failing: false }
     }
 
-    /// Writes and syncs the blocks; those that are on disk are taken away.
+    /// Writes and syncs the blocks; those that are on disk are taken away. Tells whether a new
+    /// segment was begun.
     pub(super) fn write(
         &mut self,
         blocks: &mut VecDeque<Vec<u8>>,
         now: Timestamp,
         elapsed: Duration,
-    ) {
+    ) -> bool {
         if blocks.is_empty() {
-            return;
+            return false;
         }
+        let before = self.segment.as_ref().map(|(_, since)| *since);
         match self.try_write(blocks, now, elapsed) {
             Ok(()) => {
                 blocks.clear();
@@ -55,6 +57,7 @@ impl Writer {
                 }
             }
         }
+        self.segment.as_ref().is_some_and(|(_, since)| Some(*since) != before)
     }
 
     fn try_write(
@@ -72,8 +75,8 @@ impl Writer {
         let (segment, _) = match &mut self.segment {
             Some(open) => open,
             None => {
-                expire(&self.folder, self.keep.get(), now);
-                let last = segment::list(&self.folder).last().map_or(0, |(number, _)| *number);
+                expire(&self.folder, self.keep.longest(), now);
+                let last = segment::list(&self.folder).last().map_or(0, |last| last.number);
                 let next = Segment::create(&self.folder, last.saturating_add(1))?;
                 self.segment.insert((next, elapsed))
             }
@@ -92,16 +95,12 @@ impl Writer {
 /// Deletes segments whose last block is older than anything that is kept.
 fn expire(folder: &Path, keep: Duration, now: Timestamp) {
     let oldest = now.minus(keep);
-    for (_, path) in segment::list(folder) {
-        let written = std::fs::metadata(&path)
-            .and_then(|data| data.modified())
-            .ok()
-            .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
-            .and_then(|since| i64::try_from(since.as_millis()).ok());
-        if written.is_some_and(|written| Timestamp(written) < oldest) {
-            match std::fs::remove_file(&path) {
-                Ok(()) => info!(path = %path.display(), "samples past their time were deleted"),
-                Err(error) => warn!(path = %path.display(), %error, "old samples stay"),
+    for old in segment::list(folder) {
+        if old.written().is_some_and(|written| written < oldest) {
+            let path = old.path.display();
+            match std::fs::remove_file(&old.path) {
+                Ok(()) => info!(%path, "samples past their time were deleted"),
+                Err(error) => warn!(%path, %error, "old samples stay"),
             }
         }
     }
