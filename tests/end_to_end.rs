@@ -1,12 +1,9 @@
 //! The built binary against real and fake peers on loopback.
 
-#![allow(clippy::unwrap_used, reason = "this is test code throughout")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code throughout")]
 
 #[path = "support/mod.rs"]
 mod support;
-
-#[path = "support/daemon.rs"]
-mod daemon;
 
 #[path = "end_to_end/commands.rs"]
 mod commands;

@@ -24,6 +24,7 @@ use watchbell_metrics::rule::{Level, RuleName};
 use watchbell_metrics::series;
 use watchbell_paging::command::{Answer, Command};
 use watchbell_paging::engine::{Engine, Input, PostedAlert, RestoreError};
+use watchbell_paging::id::PersonId;
 use watchbell_paging::view::View;
 
 use crate::clock::Clock;
@@ -38,7 +39,7 @@ use crate::pilot::{Pilot, Pulse};
 use crate::reload::{self, Refused};
 use crate::samples;
 use crate::scrape::{ScrapeHandle, Scraper};
-use crate::secrets::{self, SecretError};
+use crate::secrets::{self, Secret, SecretError};
 use crate::store::{Store, StoreError};
 use crate::supervise::{Kind, Supervisor};
 use crate::targets::TargetBoard;
@@ -68,6 +69,16 @@ pub struct Setup {
     pub state: PathBuf,
     /// Where HTTP is answered; bound by the caller.
     pub listener: TcpListener,
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Setup")
+            .field("path", &self.path)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a daemon cannot start, or had to stop.
@@ -143,6 +154,7 @@ struct App {
     key: [u8; 32],
     series: series::Store,
     keep: samples::Keep,
+    tokens: http::Tokens,
     notifier: Notifier,
     scrapes: ScrapeHandle,
     drills: Drills,
@@ -193,6 +205,7 @@ impl App {
             refused: None,
             started_at: now,
         }));
+        let tokens = tokens_of(&setup.config)?;
         let links = Links::new(key, &setup.config.http.url);
         let notifier = Notifier::new(&setup.config, links, Arc::clone(&metrics))?;
         let scraper = Scraper::new(crate::scrape::Parts {
@@ -239,6 +252,7 @@ impl App {
             key,
             series,
             keep,
+            tokens: Arc::new(ArcSwap::from_pointee(tokens)),
             notifier,
             scrapes,
             ready: Arc::default(),
@@ -298,7 +312,7 @@ impl App {
     }
 
     fn start_http(&self) -> Result<(), AppError> {
-        let context = self.http_context()?;
+        let context = self.http_context();
         let listener = self.setup.listener.try_clone();
         let listener = listener.and_then(|listener| {
             listener.set_nonblocking(true)?;
@@ -319,34 +333,25 @@ impl App {
         Ok(())
     }
 
-    fn http_context(&self) -> Result<Arc<http::Context>, AppError> {
-        let config = &self.setup.config;
-        let mut tokens = BTreeMap::new();
-        for (person, reference) in &config.http.tokens {
-            tokens.insert(person.clone(), secrets::resolve(reference)?);
-        }
-        let signing = config.slack.as_ref().and_then(|slack| slack.signing_secret.as_ref());
-        let slack_action = match signing {
-            Some(reference) => {
-                let secret = secrets::resolve(reference)?;
-                Some(clicks::reader(secret, Arc::clone(&self.clock), Arc::clone(&self.live)))
-            }
-            None => None,
-        };
-        Ok(Arc::new(http::Context {
+    fn http_context(&self) -> Arc<http::Context> {
+        Arc::new(http::Context {
             desk: self.handle.desk.clone(),
             targets: self.handle.targets.clone(),
             live: Arc::clone(&self.live),
             series: self.series.clone(),
             metrics: Arc::clone(&self.metrics),
             controls: self.handle.controls.clone(),
-            links: Links::new(self.key, &config.http.url),
+            links: Links::new(self.key, &self.setup.config.http.url),
             clock: Arc::clone(&self.clock),
             ready: Arc::clone(&self.ready),
-            tokens: Arc::new(ArcSwap::from_pointee(tokens)),
-            slack_action,
+            tokens: Arc::clone(&self.tokens),
+            slack_action: Some(clicks::reader(
+                self.notifier.clone(),
+                Arc::clone(&self.clock),
+                Arc::clone(&self.live),
+            )),
             supervisor: self.supervisor.clone(),
-        }))
+        })
     }
 
     fn start_heartbeat(&self) {
@@ -433,10 +438,12 @@ impl App {
         if config.http.listen != self.setup.config.http.listen {
             warn!("[http] listen takes effect with the next start");
         }
+        let tokens = tokens_of(&config).map_err(|error| error.to_string())?;
         let links = Links::new(self.key, &config.http.url);
         self.notifier.reconfigure(&config, links).map_err(|error| error.to_string())?;
         self.scrapes.reconfigure(Arc::clone(&config)).await.map_err(|error| error.to_string())?;
         self.keep.set(&crate::scrape::retention_of(&config));
+        self.tokens.store(Arc::new(tokens));
         let settings = Arc::clone(&config.settings);
         self.inputs
             .send(Input::Configured(settings))
@@ -548,6 +555,14 @@ impl App {
             drop(stopping.wait_for(|stop| *stop).await);
         }
     }
+}
+
+/// Who may act, with the texts behind the references.
+fn tokens_of(config: &Config) -> Result<BTreeMap<PersonId, Secret>, SecretError> {
+    let resolved = |(person, reference): (&PersonId, _)| {
+        secrets::resolve(reference).map(|secret| (person.clone(), secret))
+    };
+    config.http.tokens.iter().map(resolved).collect()
 }
 
 /// The signals that a daemon obeys.

@@ -176,7 +176,7 @@ fn dispatch(context: &Context, command: &Command) -> Result<Exit, Failure> {
         Command::Report(args) => report::run(context, args),
         Command::Route(args) => route::run(context, args),
         Command::Query(args) => query::run(context, args),
-        Command::Completions(args) => shell::completions(context, args),
+        Command::Completions(args) => Ok(shell::completions(context, args)),
         Command::Man => shell::man(context),
     }
 }

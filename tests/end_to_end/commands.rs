@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::daemon::{Folder, free_port, wait_for, watchbell};
+use crate::support::daemon::{Folder, free_port, wait_for, watchbell};
 
 /// `try` must say where it is within this.
 const GREETING_WITHIN: Duration = Duration::from_secs(2);
@@ -224,7 +224,7 @@ impl Trial {
             }
             false
         };
-        let found = tokio::time::timeout(crate::daemon::DEADLINE, looking).await;
+        let found = tokio::time::timeout(crate::support::daemon::DEADLINE, looking).await;
         assert!(found.unwrap_or(false), "{what}");
     }
 }
@@ -233,8 +233,8 @@ impl Drop for Trial {
     fn drop(&mut self) {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         // Asked kindly, it removes its folder.
-        drop(rustix::process::kill_process(pid, rustix::process::Signal::TERM));
-        drop(self.child.wait());
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.child.wait().unwrap();
     }
 }
 

@@ -10,7 +10,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use watchbell_paging::time::Timestamp;
 
-use crate::daemon::{Daemon, Folder};
+use crate::support::daemon::{Daemon, Folder};
 use crate::support::mail::{Mail, MailServer};
 use crate::support::service::Service;
 use crate::support::slack::{Call, Slack};
@@ -78,7 +78,7 @@ async fn errors_page_on_call_and_a_link_in_a_mail_keeps_the_promise() {
     check_report(&daemon).await;
 }
 
-const DEADLINE: Duration = crate::daemon::DEADLINE;
+const DEADLINE: Duration = crate::support::daemon::DEADLINE;
 
 fn configuration(service: &Service, slack: &Slack, mail: &MailServer) -> String {
     format!(
@@ -140,17 +140,15 @@ fn edited(calls: &[Call], word: &str) -> bool {
 }
 
 fn acknowledge_link(mail: &Mail) -> String {
-    let start = mail.text.find("http://127.0.0.1").into_iter();
-    let mut links = start
-        .chain(mail.text.match_indices("http://").map(|(at, _)| at))
-        .map(|at| mail.text[at..].split_whitespace().next().unwrap_or_default().to_owned());
-    links.find(|link| link.contains("/ack/")).unwrap_or_else(|| panic!("no link in {}", mail.text))
+    let mut words = mail.text.split_whitespace();
+    let link = words.find(|word| word.starts_with("http://") && word.contains("/ack/"));
+    link.unwrap_or_else(|| panic!("no link in {}", mail.text)).to_owned()
 }
 
 /// Waits until a sample has been scraped.
 async fn scraped(daemon: &Daemon, query: &str, at_least: f64) {
     let path = format!("/api/v1/query?query={}", encode(query));
-    crate::daemon::wait_for(&format!("{query} at {at_least}"), async || {
+    crate::support::daemon::wait_for(&format!("{query} at {at_least}"), async || {
         let answer = daemon.get(&path).await.json();
         let value = answer["data"]["result"][0]["value"][1].as_str()?.parse::<f64>().ok()?;
         (at_least <= value).then_some(())
@@ -252,7 +250,7 @@ impl Traffic {
     /// Sends good requests until the incident is resolved.
     async fn until(&self, daemon: &Daemon, id: &str) -> Value {
         let path = format!("/api/watchbell/v1/incidents/{id}");
-        crate::daemon::wait_for("the resolution", async || {
+        crate::support::daemon::wait_for("the resolution", async || {
             self.send("200", 20).await;
             let incident = daemon.get(&path).await.json();
             (incident["state"] == "resolved").then_some(incident)

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::daemon::{Daemon, Folder, wait_for};
+use crate::support::daemon::{Daemon, Folder, wait_for};
 use crate::support::service::Service;
 use crate::support::slack::Slack;
 

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::daemon::{Daemon, Folder};
+use crate::support::daemon::{Daemon, Folder};
 use crate::support::service::Service;
 use crate::support::slack::{Call, Fault, Slack};
 
@@ -58,7 +58,7 @@ async fn a_message_in_flight_at_the_kill_is_sent_again_and_marked() {
     let folder = Folder::new("flight");
     let mut daemon = Daemon::start(&folder, &configuration(&service, &slack, "0s")).await;
     service.instruments.gauge.set(2.0);
-    slack.wait_for(|calls| !pages(calls).is_empty(), crate::daemon::DEADLINE).await;
+    slack.wait_for(|calls| !pages(calls).is_empty(), crate::support::daemon::DEADLINE).await;
     daemon.kill();
     slack.heal();
 
@@ -80,14 +80,16 @@ async fn windows_are_there_again_after_a_kill() {
     let count = |answer: &Value| -> Option<f64> {
         answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
     };
-    let before = crate::daemon::wait_for("five samples", async || {
+    let before = crate::support::daemon::wait_for("five samples", async || {
         count(&daemon.get(query).await.json()).filter(|count| 5.0 <= *count)
     })
     .await;
     daemon.kill();
     let daemon = Daemon::start_again(folder.path(), daemon.port()).await;
-    let after =
-        crate::daemon::wait_for("samples", async || count(&daemon.get(query).await.json())).await;
+    let after = crate::support::daemon::wait_for("samples", async || {
+        count(&daemon.get(query).await.json())
+    })
+    .await;
     // The journal of samples is written each second, so at most about one second is missing.
     assert!(before - 2.0 <= after, "{before} samples before, {after} after");
 }
@@ -99,7 +101,7 @@ async fn sigterm_ends_it_cleanly_within_ten_seconds() {
     let folder = Folder::new("term");
     let mut daemon = Daemon::start(&folder, &configuration(&service, &slack, "0s")).await;
     service.instruments.gauge.set(2.0);
-    slack.wait_for(|calls| !pages(calls).is_empty(), crate::daemon::DEADLINE).await;
+    slack.wait_for(|calls| !pages(calls).is_empty(), crate::support::daemon::DEADLINE).await;
     daemon.signal(Signal::TERM);
     let ended = tokio::time::timeout(std::time::Duration::from_secs(10), daemon.ended()).await;
     assert!(ended.expect("within ten seconds").success(), "{}", daemon.log());
@@ -115,11 +117,11 @@ async fn a_second_daemon_on_the_same_state_is_refused() {
     let (service, slack) = (Service::start().await, Slack::start().await);
     let folder = Folder::new("second");
     let daemon = Daemon::start(&folder, &configuration(&service, &slack, "0s")).await;
-    let port = crate::daemon::free_port();
+    let port = crate::support::daemon::free_port();
     let text = std::fs::read_to_string(folder.path().join("watchbell.toml")).unwrap();
     let other =
         folder.write("other.toml", &text.replace(&daemon.port().to_string(), &port.to_string()));
-    let output = crate::daemon::watchbell()
+    let output = crate::support::daemon::watchbell()
         .args(["run", "--config"])
         .arg(other)
         .env("TEST_SLACK_TOKEN", "x")
@@ -170,7 +172,7 @@ fn pages(calls: &[Call]) -> Vec<Call> {
 
 /// Waits until the rule is pending and returns since when.
 async fn pending(daemon: &Daemon) -> String {
-    crate::daemon::wait_for("the pending alert", async || {
+    crate::support::daemon::wait_for("the pending alert", async || {
         let answer = daemon.get("/api/v1/alerts").await.json();
         let alert = answer["data"]["alerts"]
             .as_array()?

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::daemon::{Daemon, Folder, free_port, wait_for};
+use crate::support::daemon::{Daemon, Folder, free_port, wait_for};
 use crate::support::service::Service;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

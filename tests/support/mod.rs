@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code throughout")]
 
+pub mod daemon;
 pub mod delivery;
 pub mod mail;
 pub mod service;

@@ -9,20 +9,18 @@ use watchbell_config::value::Config;
 use crate::clock::Clock;
 use crate::http::{SlackAction, SlackReader, SlackVerb};
 use crate::live::LiveBoard;
-use crate::notify::{Action, parse_action, verify_signature};
-use crate::secrets::Secret;
+use crate::notify::{Action, Notifier, parse_action};
 
 /// What the button says.
 const SNOOZE: Duration = Duration::from_secs(3600);
 
-/// Returns what verifies and reads Slack's calls with this signing secret.
-pub(super) fn reader(secret: Secret, clock: Arc<Clock>, live: LiveBoard) -> SlackReader {
+/// Returns what verifies and reads Slack's calls.
+pub(super) fn reader(notifier: Notifier, clock: Arc<Clock>, live: LiveBoard) -> SlackReader {
     Arc::new(move |headers: &HeaderMap, body: &[u8]| {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let stamp = header("x-slack-request-timestamp").unwrap_or_default();
         let signature = header("x-slack-signature").unwrap_or_default();
-        let now = clock.now();
-        if !verify_signature(secret.reveal(), stamp, body, signature, now) {
+        if !notifier.is_from_slack(stamp, body, signature) {
             return Err("the signature is not Slack's; check [slack] signing_secret".to_owned());
         }
         let payload = payload(body).ok_or_else(|| "the body holds no payload".to_owned())?;
@@ -33,7 +31,7 @@ pub(super) fn reader(secret: Secret, clock: Arc<Clock>, live: LiveBoard) -> Slac
             action: match click.action {
                 Action::Ack => SlackVerb::Ack,
                 Action::Resolve => SlackVerb::Resolve,
-                Action::Snooze => SlackVerb::Snooze(now.plus(SNOOZE)),
+                Action::Snooze => SlackVerb::Snooze(clock.now().plus(SNOOZE)),
             },
             incident: click.incident,
         })

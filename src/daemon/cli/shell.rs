@@ -18,11 +18,11 @@ pub(crate) fn schema(context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-pub(crate) fn completions(context: &Context, args: &CompletionsArgs) -> Result<Exit, Failure> {
+pub(crate) fn completions(context: &Context, args: &CompletionsArgs) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "watchbell", &mut script);
     context.out.text(&String::from_utf8_lossy(&script));
-    Ok(Exit::Ok)
+    Exit::Ok
 }
 
 pub(crate) fn man(context: &Context) -> Result<Exit, Failure> {
