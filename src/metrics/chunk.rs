@@ -22,7 +22,7 @@ const FULL_STEP: (u64, u32) = (0b1111, 4);
 #[derive(Clone, Debug)]
 pub struct OpenChunk {
     bits: Bits,
-    count: usize,
+    count: u32,
     first_at: Millis,
     last: Sample,
     delta: Millis,
@@ -53,20 +53,31 @@ pub struct Samples<'a> {
 /// Which bits of an XORed value are written.
 #[derive(Clone, Copy, Debug)]
 struct Window {
-    leading: u32,
-    width: u32,
+    leading: u8,
+    width: u8,
 }
 
 impl Window {
     const NONE: Self = Self { leading: 0, width: 0 };
 
+    fn new(leading: u32, width: u32) -> Option<Self> {
+        if width == 0 || 64 < leading + width {
+            return None;
+        }
+        Some(Self { leading: u8::try_from(leading).ok()?, width: u8::try_from(width).ok()? })
+    }
+
+    fn width(self) -> u32 {
+        u32::from(self.width)
+    }
+
     fn trailing(self) -> u32 {
-        64 - self.leading - self.width
+        64 - u32::from(self.leading) - self.width()
     }
 
     fn holds(self, bits: u64) -> bool {
         0 < self.width
-            && self.leading <= bits.leading_zeros()
+            && u32::from(self.leading) <= bits.leading_zeros()
             && self.trailing() <= bits.trailing_zeros()
     }
 }
@@ -95,13 +106,13 @@ impl OpenChunk {
     /// Tells whether it is time to seal it.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        SAMPLES_MAX <= self.count
+        SAMPLES_MAX <= self.count()
     }
 
     /// Returns the number of samples, at least one.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.count
+        usize::try_from(self.count).unwrap_or(usize::MAX)
     }
 
     /// Returns the time of the first sample.
@@ -119,15 +130,15 @@ impl OpenChunk {
     /// Decodes it.
     #[must_use]
     pub fn samples(&self) -> Samples<'_> {
-        Samples::new(self.bits.as_bytes(), self.count, self.first_at)
+        Samples::new(self.bits.as_bytes(), self.count(), self.first_at)
     }
 
     /// Ends it.
     #[must_use]
     pub fn seal(self) -> Chunk {
         Chunk {
+            count: self.count(),
             bits: self.bits.into_bytes(),
-            count: self.count,
             first_at: self.first_at,
             last_at: self.last.at,
         }
@@ -160,12 +171,12 @@ impl OpenChunk {
         } else {
             let leading = changed.leading_zeros().min(31);
             let width = 64 - leading - changed.trailing_zeros();
-            self.window = Window { leading, width };
+            self.window = Window::new(leading, width).unwrap_or(Window::NONE);
             self.bits.push(0b11, 2);
             self.bits.push(u64::from(leading), 5);
             self.bits.push(u64::from(width - 1), 6);
         }
-        self.bits.push(changed >> self.window.trailing(), self.window.width);
+        self.bits.push(changed >> self.window.trailing(), self.window.width());
     }
 }
 
@@ -234,15 +245,12 @@ impl<'a> Samples<'a> {
         if self.bits.read_bit()? {
             let leading = u32::try_from(self.bits.read(5)?).ok()?;
             let width = u32::try_from(self.bits.read(6)?).ok()? + 1;
-            if 64 < leading + width {
-                return None;
-            }
-            self.window = Window { leading, width };
+            self.window = Window::new(leading, width)?;
         }
         if self.window.width == 0 {
             return None;
         }
-        Some(self.bits.read(self.window.width)? << self.window.trailing())
+        Some(self.bits.read(self.window.width())? << self.window.trailing())
     }
 }
 

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 
 use self::plan::Plan;
-use self::shard::Shard;
+use self::shard::{Query, Shard};
 pub use self::target::Target;
 use crate::exposition::Fault;
 use crate::label::{Labels, Matcher, Matchers};
@@ -144,8 +144,17 @@ impl Store {
     /// Drops samples that nobody needs any more, ended series that are older than what is kept
     /// of them, and targets without series that nobody has open.
     pub fn expire(&self, now: Millis) {
-        let mut shards = self.0.shards.write();
-        shards.retain(|shard| shard.state.write().expire(now) || 1 < Arc::strong_count(shard));
+        let mut is_any_empty = false;
+        for shard in self.0.shards.read().iter() {
+            let mut state = shard.state.write();
+            state.expire(now);
+            is_any_empty |= state.len() == 0;
+        }
+        if is_any_empty {
+            let is_needed = |shard: &Arc<Shard>| 0 < shard.state.read().len();
+            let is_open = |shard: &Arc<Shard>| 1 < Arc::strong_count(shard);
+            self.0.shards.write().retain(|shard| is_open(shard) || is_needed(shard));
+        }
     }
 
     /// Returns how much is kept.
@@ -216,9 +225,11 @@ impl fmt::Debug for Store {
 
 impl Source for Store {
     fn select(&self, matchers: &[Matcher], range: TimeRange) -> Vec<Arc<dyn SeriesView>> {
+        let plan = Arc::clone(&self.0.plan.read());
+        let query = Query { matchers, range, selector: plan.find(matchers), plan: &plan };
         let mut found = Vec::new();
         for shard in self.0.shards.read().iter().filter(|shard| !shard.refuses(matchers)) {
-            shard.state.read().select(matchers, range, &mut found);
+            shard.state.read().select(&query, &mut found);
         }
         found
     }

@@ -5,7 +5,7 @@
 pub(super) struct Bits {
     bytes: Vec<u8>,
     /// Unused low bits of the last byte.
-    free: u32,
+    free: u8,
 }
 
 impl Bits {
@@ -17,12 +17,12 @@ impl Bits {
                 self.bytes.push(0);
                 self.free = 8;
             }
-            let take = left.min(self.free);
+            let take = left.min(u32::from(self.free));
             let part = (value >> (left - take)).to_le_bytes()[0] & (0xff >> (8 - take));
             if let Some(last) = self.bytes.last_mut() {
-                *last |= part << (self.free - take);
+                *last |= part << (u32::from(self.free) - take);
             }
-            self.free -= take;
+            self.free -= take.to_le_bytes()[0];
             left -= take;
         }
     }

@@ -14,11 +14,14 @@ pub(super) const NEVER: Millis = Millis::MIN;
 /// Samples in time order.
 #[derive(Clone, Debug)]
 pub(super) struct History {
-    sealed: Vec<Arc<Chunk>>,
+    /// Boxed, because most series never have any.
+    #[allow(clippy::box_collection, reason = "one word instead of three in every series")]
+    sealed: Option<Box<Vec<Arc<Chunk>>>>,
     open: Option<Arc<OpenChunk>>,
     last: Sample,
     keep_for: Millis,
-    unwritten: usize,
+    /// How many of the newest samples the journal does not have.
+    unwritten: u32,
 }
 
 /// A series at one moment, for a reader.
@@ -35,7 +38,7 @@ impl History {
     /// Makes an empty one; `keep_for` zero keeps the last sample only.
     pub(super) fn new(keep_for: Millis) -> Self {
         let last = Sample { at: NEVER, value: 0.0 };
-        Self { sealed: Vec::new(), open: None, last, keep_for, unwritten: 0 }
+        Self { sealed: None, open: None, last, keep_for, unwritten: 0 }
     }
 
     pub(super) fn last(&self) -> Sample {
@@ -72,24 +75,25 @@ impl History {
         self.last = sample;
         if 0 < self.keep_for {
             self.store(sample);
+            // What stands behind unwritten samples is written with them again.
+            self.unwritten += u32::from(0 < self.unwritten);
         }
     }
 
     /// Takes the samples that the journal does not have yet, as far as they are still kept.
     pub(super) fn take_unwritten(&mut self, into: &mut Vec<Sample>) {
-        let wanted = std::mem::take(&mut self.unwritten);
-        if wanted == 1 {
-            into.push(self.last);
+        let wanted = usize::try_from(std::mem::take(&mut self.unwritten)).unwrap_or(usize::MAX);
+        if wanted < 2 {
+            into.extend((wanted == 1).then_some(self.last));
             return;
         }
-        let open_count = self.open.as_ref().map_or(0, |open| open.count());
-        let mut count = open_count;
-        let mut from = self.sealed.len();
+        let mut count = self.open.as_ref().map_or(0, |open| open.count());
+        let mut from = self.sealed().len();
         while count < wanted && 0 < from {
             from -= 1;
-            count += self.sealed.get(from).map_or(0, |chunk| chunk.count());
+            count += self.sealed().get(from).map_or(0, |chunk| chunk.count());
         }
-        let sealed = self.sealed.iter().skip(from).flat_map(|chunk| chunk.samples());
+        let sealed = self.sealed().iter().skip(from).flat_map(|chunk| chunk.samples());
         let open = self.open.iter().flat_map(|open| open.samples());
         into.extend(sealed.chain(open).skip(count.saturating_sub(wanted)));
     }
@@ -98,7 +102,7 @@ impl History {
     pub(super) fn keep(&mut self, keep_for: Millis) -> bool {
         let before = std::mem::replace(&mut self.keep_for, keep_for);
         if keep_for == 0 {
-            self.sealed = Vec::new();
+            self.sealed = None;
             self.open = None;
             self.unwritten = 0;
         } else if before == 0 && !self.is_empty() {
@@ -112,11 +116,14 @@ impl History {
     /// Drops whole chunks that are older than what is kept.
     pub(super) fn expire(&mut self, now: Millis) {
         let horizon = now.saturating_sub(self.keep_for);
-        let old_count = self.sealed.partition_point(|chunk| chunk.last_at() <= horizon);
-        if 0 < old_count {
-            self.sealed.drain(..old_count);
-            self.sealed.shrink_to_fit();
+        if let Some(sealed) = &mut self.sealed {
+            let old_count = sealed.partition_point(|chunk| chunk.last_at() <= horizon);
+            if 0 < old_count {
+                sealed.drain(..old_count);
+                sealed.shrink_to_fit();
+            }
         }
+        self.sealed.take_if(|sealed| sealed.is_empty());
         if self.open.as_ref().is_some_and(|open| open.last_at() <= horizon) {
             self.open = None;
         }
@@ -124,17 +131,22 @@ impl History {
 
     /// Returns the time of the oldest sample that is kept.
     pub(super) fn first_at(&self) -> Millis {
-        let sealed = self.sealed.first().map(|chunk| chunk.first_at());
+        let sealed = self.sealed().first().map(|chunk| chunk.first_at());
         let open = self.open.as_ref().map(|open| open.first_at());
         sealed.or(open).unwrap_or(self.last.at)
     }
 
     /// Shares what the range touches with a reader.
     pub(super) fn view(&self, labels: Labels, zero_at: Option<Millis>, range: TimeRange) -> View {
-        let from = self.sealed.partition_point(|chunk| chunk.last_at() <= range.from);
-        let to = self.sealed.partition_point(|chunk| chunk.first_at() <= range.to);
-        let sealed = self.sealed.get(from..to).unwrap_or_default().to_vec();
+        let sealed = self.sealed();
+        let from = sealed.partition_point(|chunk| chunk.last_at() <= range.from);
+        let to = sealed.partition_point(|chunk| chunk.first_at() <= range.to);
+        let sealed = sealed.get(from..to).unwrap_or_default().to_vec();
         View { labels, zero_at, sealed, open: self.open.clone(), last: self.last }
+    }
+
+    fn sealed(&self) -> &[Arc<Chunk>] {
+        self.sealed.as_deref().map(Vec::as_slice).unwrap_or_default()
     }
 
     fn store(&mut self, sample: Sample) {
@@ -144,7 +156,8 @@ impl History {
             Some(open) => Arc::make_mut(open).append(sample),
         }
         if let Some(full) = self.open.take_if(|open| open.is_full()) {
-            self.sealed.push(Arc::new(Arc::unwrap_or_clone(full).seal()));
+            let chunk = Arc::new(Arc::unwrap_or_clone(full).seal());
+            self.sealed.get_or_insert_default().push(chunk);
             self.expire(sample.at);
         }
     }

@@ -33,7 +33,13 @@ impl Key {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.pairs().find(|pair| pair.0 == name).map(|pair| pair.1)
+        let mut texts = self.0.split(|byte| *byte == END);
+        while let (Some(found), Some(value)) = (texts.next(), texts.next()) {
+            if found == name.as_bytes() {
+                return std::str::from_utf8(value).ok();
+            }
+        }
+        None
     }
 
     /// Returns the metric name.

@@ -137,6 +137,7 @@ impl Scanner {
         limits: Limits,
     ) -> Result<(), String> {
         self.samples.clear();
+        self.samples.reserve(self.layout.len());
         self.remarks.clear();
         self.births.clear();
         self.births_by_key.clear();
@@ -159,7 +160,8 @@ impl Scanner {
         let (place, is_rebuilding) = (pass.place, pass.is_rebuilding);
         self.is_unchanged = read.is_ok() && !is_rebuilding && self.layout.is_at_end(place);
         if is_rebuilding {
-            std::mem::swap(&mut self.layout, &mut self.next);
+            self.layout = std::mem::take(&mut self.next);
+            self.layout.shrink();
         } else {
             self.layout.truncate(place);
         }
@@ -168,6 +170,13 @@ impl Scanner {
             self.forget();
         }
         read
+    }
+
+    /// Gives back the memory that only the last scan needed.
+    pub(super) fn release(&mut self) {
+        self.samples = Vec::new();
+        self.births = Vec::new();
+        self.births_by_key = HashTable::new();
     }
 
     /// Tells whether the last scan saw a series.
@@ -201,6 +210,10 @@ impl Scanner {
             sample.slot = slot_of(sample.slot).unwrap_or(sample.slot);
         }
         self.layout.settle(slot_of);
+        let slot_count = slots.iter().max().map_or(0, |slot| index_of(*slot) + 1);
+        if self.notes.len() < slot_count {
+            self.notes.reserve_exact(slot_count - self.notes.len());
+        }
         for (birth, slot) in self.births.iter().zip(slots) {
             *note_of(&mut self.notes, *slot) = birth.note;
         }

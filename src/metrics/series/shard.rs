@@ -14,7 +14,7 @@ use crate::label::{Labels, Matcher};
 use crate::sample::{LOOKBACK_MS, Millis, Sample, SeriesView, TimeRange, stale_marker};
 use crate::segment::{Encoder, SeriesPart, Traits};
 use crate::series::family::Families;
-use crate::series::history::History;
+use crate::series::history::{History, NEVER};
 use crate::series::key::{self, Key};
 use crate::series::plan::{Class, Plan, index_of, wanted_name};
 
@@ -29,6 +29,16 @@ pub(super) struct Shard {
     pub(super) state: RwLock<State>,
 }
 
+/// A question that is put to every shard.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Query<'a> {
+    pub(super) matchers: &'a [Matcher],
+    pub(super) range: TimeRange,
+    /// The plan's selector of exactly these matchers.
+    pub(super) selector: Option<u32>,
+    pub(super) plan: &'a Arc<Plan>,
+}
+
 /// One series.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -36,7 +46,8 @@ pub(super) struct Entry {
     /// The whole label set, for series that are read; others build theirs when asked.
     labels: Option<Labels>,
     pub(super) history: History,
-    pub(super) zero_at: Option<Millis>,
+    /// When a counter is known to have been zero, or [`NEVER`].
+    zero_at: Millis,
     is_read: bool,
     /// The scraper remembers the slot.
     pub(super) is_listed: bool,
@@ -92,6 +103,17 @@ impl Shard {
     }
 }
 
+impl Entry {
+    /// Notes when a counter is known to have been zero.
+    pub(super) fn set_zero_at(&mut self, at: Millis) {
+        self.zero_at = at;
+    }
+
+    fn zero_at(&self) -> Option<Millis> {
+        Some(self.zero_at).filter(|at| *at != NEVER)
+    }
+}
+
 impl State {
     pub(super) fn len(&self) -> usize {
         self.entries.len() - self.free.len()
@@ -127,6 +149,14 @@ impl State {
         self.find(key).unwrap_or_else(|| self.insert(Key::new(key)))
     }
 
+    /// Makes room for many new series without the slack of growing by doubling.
+    pub(super) fn reserve(&mut self, count: usize) {
+        let missing = count.saturating_sub(self.free.len());
+        if self.entries.len() / 8 < missing {
+            self.entries.reserve_exact(missing);
+        }
+    }
+
     /// Adds a series that `find` does not find.
     pub(super) fn insert(&mut self, key: Key) -> u32 {
         let class = self.plan.classify(&self.labels, &key);
@@ -147,7 +177,7 @@ impl State {
         let entry = Entry {
             labels: class.is_read.then(|| key.labels(&self.labels)),
             history: History::new(class.keep_for),
-            zero_at: None,
+            zero_at: NEVER,
             is_read: class.is_read,
             is_listed: false,
             key,
@@ -199,8 +229,8 @@ impl State {
         self.refresh_readers();
     }
 
-    /// Drops what is older than it must be kept; tells whether a series is left.
-    pub(super) fn expire(&mut self, now: Millis) -> bool {
+    /// Drops what is older than it must be kept.
+    pub(super) fn expire(&mut self, now: Millis) {
         let mut gone = Vec::new();
         for (slot, entry) in (0_u32..).zip(&mut self.entries) {
             let Some(entry) = entry else { continue };
@@ -213,7 +243,6 @@ impl State {
             }
         }
         self.remove(&gone);
-        0 < self.len()
     }
 
     /// Drops ended series, longest ended first, until `wanted` more fit under `known_max`;
@@ -242,28 +271,26 @@ impl State {
     }
 
     /// Adds views of the series that pass and may have samples in the range.
-    pub(super) fn select(
-        &self,
-        matchers: &[Matcher],
-        range: TimeRange,
-        into: &mut Vec<Arc<dyn SeriesView>>,
-    ) {
-        if let Some(selector) = self.plan.find(matchers) {
-            let slots = self.members.get(&selector).map(Vec::as_slice).unwrap_or_default();
-            into.extend(slots.iter().filter_map(|slot| self.view(self.entry(*slot)?, range)));
+    pub(super) fn select(&self, query: &Query<'_>, into: &mut Vec<Arc<dyn SeriesView>>) {
+        let view = |entry| self.view(entry, query.range);
+        let entry_of = |slot: &u32| self.entry(*slot);
+        if let Some(selector) = query.selector
+            && Arc::ptr_eq(query.plan, &self.plan)
+        {
+            let slots = self.members.get(&selector).into_iter().flatten();
+            into.extend(slots.filter_map(entry_of).filter_map(view));
             return;
         }
         let passes =
-            |entry: &&Entry| matchers.iter().all(|one| entry.key.passes(&self.labels, one));
-        match wanted_name(matchers) {
+            |entry: &&Entry| query.matchers.iter().all(|one| entry.key.passes(&self.labels, one));
+        match wanted_name(query.matchers) {
             Some(name) => {
-                let slots = self.by_name.get(name).map(Vec::as_slice).unwrap_or_default();
-                let entries = slots.iter().filter_map(|slot| self.entry(*slot));
-                into.extend(entries.filter(passes).filter_map(|entry| self.view(entry, range)));
+                let slots = self.by_name.get(name).into_iter().flatten();
+                into.extend(slots.filter_map(entry_of).filter(passes).filter_map(view));
             }
             None => {
                 let entries = self.slots().map(|(_, entry)| entry);
-                into.extend(entries.filter(passes).filter_map(|entry| self.view(entry, range)));
+                into.extend(entries.filter(passes).filter_map(view));
             }
         }
     }
@@ -285,7 +312,7 @@ impl State {
                 encoder.target(self.labels.iter());
                 is_begun = true;
             }
-            let traits = Traits { is_raw: !entry.is_read, zero_at: entry.zero_at };
+            let traits = Traits { is_raw: !entry.is_read, zero_at: entry.zero_at() };
             encoder.series(entry.key.pairs(), traits, &samples);
         }
     }
@@ -300,7 +327,7 @@ impl State {
         }
         let slot = self.find_or_insert(&bytes);
         let Some(entry) = self.entry_mut(slot) else { return 0 };
-        entry.zero_at = entry.zero_at.or(part.traits.zero_at);
+        entry.zero_at = entry.zero_at().or(part.traits.zero_at).unwrap_or(NEVER);
         let newest = entry.history.last().at;
         let mut taken = 0;
         for sample in part.samples.into_iter().filter(|sample| newest < sample.at) {
@@ -316,7 +343,7 @@ impl State {
             return None;
         }
         let labels = entry.labels.clone().unwrap_or_else(|| entry.key.labels(&self.labels));
-        Some(Arc::new(history.view(labels, entry.zero_at, range)))
+        Some(Arc::new(history.view(labels, entry.zero_at(), range)))
     }
 
     fn join(&mut self, slot: u32, class: &Class) {

@@ -141,6 +141,7 @@ impl Target {
         appended.series = self.live.len();
         self.previous = Some(at);
         let (sample_count, added_count) = (self.scanner.samples.len(), births.len());
+        self.scanner.release();
         let report = Report { is_up: true, seconds, sample_count, added_count };
         self.write_report(&mut state, at, report);
         self.shared.ingested.fetch_add(count(appended.samples), Ordering::Relaxed);
@@ -154,6 +155,7 @@ impl Target {
         let known_max = self.limits.series_max.max(1).saturating_mul(KNOWN_PER_LIMIT);
         let evicted = state.make_room(births.len(), known_max, |slot| self.scanner.saw(slot));
         self.shared.evicted.fetch_add(count(evicted), Ordering::Relaxed);
+        state.reserve(births.len());
         let slots: Vec<u32> = births.map(|key| state.insert(key.clone())).collect();
         self.scanner.settle(&slots);
         slots
@@ -195,7 +197,7 @@ impl Target {
                 && let Some(entry) = state.entry_mut(*slot)
                 && previous < entry.history.first_at()
             {
-                entry.zero_at = Some(previous);
+                entry.set_zero_at(previous);
             }
         }
     }

@@ -55,6 +55,16 @@ impl Layout {
         Some(Place { line: line + 1, start: size(remembered.end) })
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Gives back the slack of growing.
+    pub(super) fn shrink(&mut self) {
+        self.text.shrink_to_fit();
+        self.lines.shrink_to_fit();
+    }
+
     pub(super) fn is_at_end(&self, place: Place) -> bool {
         place.line == self.lines.len()
     }
