@@ -297,6 +297,41 @@ fn a_view_does_not_change_while_scrapes_go_on() {
 }
 
 #[test]
+fn readers_see_a_scrape_whole_or_not_at_all() {
+    let store = store();
+    let mut target = open(&store);
+    good(&mut target, "a 0\nb 0\n", 1);
+    let both = [Matcher::new("__name__", MatchOp::Regex, "a|b").unwrap()];
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut seen = 0;
+                    while !is_done.load(Ordering::Relaxed) {
+                        let newest: Vec<Millis> = store
+                            .select(&both, ALWAYS)
+                            .iter()
+                            .filter_map(|view| Some(view.newest(ALWAYS)?.at))
+                            .collect();
+                        assert_eq!(newest.len(), 2);
+                        assert_eq!(newest[0], newest[1]);
+                        assert!(seen <= newest[0], "time went back");
+                        seen = newest[0];
+                    }
+                })
+            })
+            .collect();
+        for at in 2..3000 {
+            good(&mut target, &format!("a {at}\nb {at}\n"), at);
+        }
+        is_done.store(true, Ordering::Relaxed);
+        assert!(readers.into_iter().all(|reader| reader.join().is_ok()));
+    });
+    assert_eq!(values(&store, "a").split(' ').count(), 2999);
+}
+
+#[test]
 fn handles_may_be_sent_and_shared() {
     fn is_sent_and_shared<T: Clone + Send + Sync + fmt::Debug>() {}
     fn is_sent<T: Send + fmt::Debug>() {}
