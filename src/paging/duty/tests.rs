@@ -1,3 +1,5 @@
+//! Cases of who is on call: the shared rotations, and every change of offset.
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 

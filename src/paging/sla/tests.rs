@@ -1,3 +1,5 @@
+//! Cases of promises, outcomes and the report.
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
