@@ -27,7 +27,7 @@ use crate::target::{FakeSeries, FakeTarget};
 use crate::world::{Sabotage, World};
 
 /// How seeds are timed.
-const PACE: Pace = Pace::Steps;
+const PACE: Pace = Pace::Rounds;
 /// Moments after which a run is surely going in circles.
 const MOMENTS_MAX: usize = 2_000_000;
 
