@@ -79,6 +79,8 @@ pub struct Audit {
     deliveries: BTreeMap<DeliveryId, Known>,
     answered: BTreeMap<IncidentId, Answered>,
     last: BTreeMap<IncidentId, Last>,
+    /// Kept open although their alerts may be ok at a moment, as people were told.
+    flapping: BTreeSet<IncidentId>,
     dues: Dues,
     pages: usize,
     violation: Option<Violation>,
@@ -93,6 +95,7 @@ impl Audit {
             deliveries: BTreeMap::new(),
             answered: BTreeMap::new(),
             last: BTreeMap::new(),
+            flapping: BTreeSet::new(),
             dues: Dues::default(),
             pages: 0,
             violation: None,
@@ -136,6 +139,11 @@ impl Audit {
     /// A delivery is about to be attempted.
     pub fn attempted(&mut self, now: Timestamp, delivery: &Delivery) {
         let incident = delivery.message.incident.id;
+        if delivery.message.reason == Reason::FlappingStarted {
+            self.flapping.insert(incident);
+        } else if delivery.message.reason == Reason::FlappingEnded {
+            self.flapping.remove(&incident);
+        }
         match self.deliveries.get(&delivery.id).cloned() {
             None => {
                 self.intended(now, delivery);
@@ -268,7 +276,7 @@ impl Audit {
         let late = delivery.may_be_repeat || 1 < delivery.attempt;
         self.dues.page_intended(incident.id, &delivery.message.reason);
         let fires = incident.alerts.iter().any(|alert| Level::Ok < alert.level);
-        if !late && !fires && !is_flapping(incident) {
+        if !late && !fires && !self.flapping.contains(&incident.id) {
             let found = format!("delivery {} of incident {}", delivery.id, incident.id);
             self.broken(now, "no page without a firing alert", found);
         }
@@ -391,12 +399,6 @@ fn is_page(delivery: &Delivery) -> bool {
         | Reason::NoData => false,
     };
     sounds && wrong
-}
-
-/// Tells whether the incident is kept open although its alert may be ok at this moment.
-fn is_flapping(incident: &IncidentView) -> bool {
-    let last = incident.timeline.iter().rev().find(|entry| entry.kind.starts_with("flapping"));
-    last.is_some_and(|entry| entry.kind == "flapping")
 }
 
 /// Returns the first place where two values differ, with both.

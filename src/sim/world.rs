@@ -301,7 +301,10 @@ impl World {
         if let Some(collector) = &mut self.collector {
             collector.step_clock(by_ms, self.now);
         }
-        self.outside.step_clock(by_ms);
+        // Nobody notices a step while the daemon is down: its instants stay what they were.
+        if self.down.is_none() {
+            self.outside.step_clock(by_ms);
+        }
         self.note(format!("the wall clock stepped by {by_ms} ms"));
         self.feed(vec![Input::ClockStepped { by_ms }])
     }
