@@ -26,6 +26,7 @@ fn run(policy: &RulePolicy, sights: &[(i64, Sight)]) -> (Levels, Vec<Event>) {
     (state, all)
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "a policy holds optional bounds")]
 fn bound(comparison: Comparison, value: f64) -> Option<Bound> {
     Some(Bound { comparison, value })
 }

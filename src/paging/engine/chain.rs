@@ -39,7 +39,7 @@ impl Work<'_> {
     pub(super) fn advance(&mut self, id: IncidentId) {
         self.expire_answer(id);
         // A calendar may begin or end here.
-        self.touched.insert(id);
+        self.review_one(id);
         if self.state.incidents.get(&id).is_none_or(Incident::is_muted) {
             return;
         }
@@ -113,7 +113,13 @@ impl Work<'_> {
             chain = again(&chain, &stages, self.now);
         }
         let Some(turn) = self.whose_turn(id, route, &stages, &chain, severity) else { return };
-        self.take_turn(id, route, &stages, &chain, turn, handed);
+        let ran = if turn.people.is_empty() || turn.fallback && !turn.passed.is_empty() {
+            stages.len().saturating_sub(1)
+        } else {
+            turn.stage
+        };
+        let next = after(&chain, &stages, ran, self.now, escalation::rest(route));
+        self.take_turn(id, turn, &chain, next, handed);
     }
 
     /// Finds the next stage that has somebody; the fallback where none has.
@@ -186,19 +192,13 @@ impl Work<'_> {
     fn take_turn(
         &mut self,
         id: IncidentId,
-        route: &Route,
-        stages: &[Stage<'_>],
-        chain: &Chain,
         turn: Turn,
+        chain: &Chain,
+        next: Chain,
         handed: Option<Reason>,
     ) {
         let Some(incident) = self.state.incidents.get(&id) else { return };
         let nobody = turn.fallback && incident.act_count == 0 && chain.round == 0;
-        let ran = if turn.people.is_empty() || turn.fallback && !turn.passed.is_empty() {
-            stages.len().saturating_sub(1)
-        } else {
-            turn.stage
-        };
         let reason = match (handed, chain.round) {
             (Some(handed), _) => handed,
             (None, _) if nobody => Reason::Fallback,
@@ -215,7 +215,7 @@ impl Work<'_> {
             passed: turn.passed,
             fallback: turn.fallback,
             no_one_on_call: nobody,
-            chain: after(chain, stages, ran, self.now, escalation::rest(route)),
+            chain: next,
         })));
         let mut all = turn.people;
         all.extend(turn.unreachable);
@@ -354,7 +354,7 @@ pub(super) fn next_people(
     let Some((chain, at)) = incident.chain.as_ref().and_then(|one| Some((one, one.due?))) else {
         return Vec::new();
     };
-    let stage = stages.get(chain.next).or(stages.first());
+    let stage = stages.get(chain.next).or_else(|| stages.first());
     stage.map_or_else(Vec::new, |stage| people(&stage.page, settings, &state.overrides, at))
 }
 

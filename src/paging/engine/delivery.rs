@@ -87,12 +87,9 @@ impl Work<'_> {
     /// Does what is due of a delivery.
     pub(super) fn advance_delivery(&mut self, id: DeliveryId) {
         let Some(intent) = self.state.intents.get(&id).cloned() else { return };
-        if let Some(act) = intent.act {
-            if intent.spill_due().is_some_and(|due| due <= self.now)
-                && self.not_wanted(&intent).is_none()
-            {
-                self.stand_in(&intent, act);
-            }
+        let spills = intent.spill_due().is_some_and(|due| due <= self.now);
+        if let Some(act) = intent.act.filter(|_| spills && self.not_wanted(&intent).is_none()) {
+            self.stand_in(&intent, act);
         }
         let Status::Waiting(until) = intent.status else { return };
         if let Some(reason) = self.not_wanted(&intent) {
@@ -100,6 +97,21 @@ impl Work<'_> {
         } else if until <= self.now {
             self.emit(Fact::Attempted { delivery: id });
             self.sends.push(id);
+        }
+    }
+
+    /// Sends what was under way when the process ended; nobody knows whether it arrived.
+    pub(super) fn send_lost(&mut self) {
+        let under_way = self.state.intents.values();
+        let under_way = under_way.filter(|intent| intent.status == Status::InFlight);
+        for intent in under_way.cloned().collect::<Vec<_>>() {
+            match self.not_wanted(&intent) {
+                Some(why) => {
+                    let (delivery, why) = (intent.id, why.to_owned());
+                    self.emit(Fact::Dropped { delivery, why });
+                }
+                None => self.sends.push(intent.id),
+            }
         }
     }
 

@@ -146,11 +146,7 @@ fn what_does_not_exist_is_refused() {
     for (command, expected) in [
         (Command::Ack { incident, by: by.clone(), note: None }, Refusal::UnknownIncident(incident)),
         (
-            Command::Override {
-                schedule: ScheduleId::from("none"),
-                change: change.clone(),
-                by: by.clone(),
-            },
+            Command::Override { schedule: ScheduleId::from("none"), change, by },
             Refusal::UnknownSchedule(ScheduleId::from("none")),
         ),
     ] {

@@ -7,7 +7,7 @@ use watchbell_metrics::rule::Level;
 
 use super::harness::{Mood, World, settings};
 use crate::id::{DeliveryId, PersonId};
-use crate::outbox::{Address, Purpose};
+use crate::outbox::Purpose;
 use crate::record::Fact;
 use crate::route::{ChannelKind, Preference};
 use crate::settings::Settings;
@@ -287,7 +287,6 @@ fn to(delivery: &crate::outbox::Delivery, address: &str) -> bool {
 }
 
 fn sent_to(world: &World, address: &str) -> Vec<crate::outbox::Delivery> {
-    assert!(Address::Terminal.as_written() == "terminal");
     world
         .outside
         .sent

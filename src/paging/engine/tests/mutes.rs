@@ -47,7 +47,7 @@ fn a_silence_is_ended_by_hand() {
     let mut world = World::new(settings());
     let Answer::Silence(id) = world.silence("alertname", "Db", "1h") else { panic!("no silence") };
     world.set("Db", Level::Critical);
-    world.at("1m").ask(Command::Unsilence { id: id.clone(), by: person("ana") });
+    world.at("1m").ask(Command::Unsilence { id, by: person("ana") });
     assert_eq!(world.paged("Db"), ["ana"]);
     assert_eq!(world.view().silences[0].until, world.now);
     let unknown = world.ask(Command::Unsilence { id: "nope".into(), by: person("ana") });

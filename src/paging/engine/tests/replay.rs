@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use watchbell_metrics::label::{Labels, MatchOp, Matcher, Matchers};
+use watchbell_metrics::label::{MatchOp, Matcher, Matchers};
 use watchbell_metrics::rule::{Level, RuleName};
 
-use super::harness::{Mood, World, cpu, person, posted, program, settings, with_rule};
+use super::harness::{Mood, World, person, posted, program, settings, with_rule};
 use crate::command::Command;
 use crate::duty::Override;
 use crate::engine::{Engine, Input, Output};
@@ -89,45 +89,7 @@ proptest! {
 #[test]
 fn every_kind_of_record_is_replayed() {
     let mut kinds: BTreeSet<&'static str> = BTreeSet::new();
-    let scripts: [fn(&mut World); 3] = [
-        |world| {
-            world.read("cpu", &[("api", 90.0), ("web", 10.0)]);
-            world.set_with("cpu", &[("job", "web")], Level::Critical);
-            for what in 0..9 {
-                happen(world, Happening::Act(what, 1));
-            }
-            happen(world, Happening::Silence(0, 60));
-            happen(world, Happening::Silence(2, 60));
-            world.at("20m").read("cpu", &[("api", 10.0)]);
-            world.set_with("cpu", &[("job", "web")], Level::Ok);
-            world.at("21m").read("cpu", &[("api", 90.0)]);
-            world.silence("alertname", "cpu", "10m");
-            world.at("2h");
-        },
-        |world| {
-            world.mood(ChannelKind::Slack, Mood::Down);
-            world.mood(ChannelKind::Email, Mood::Refuses);
-            world.set("Db", Level::Warning);
-            world.set("Info", Level::Info);
-            world.at("11m").mood(ChannelKind::Slack, Mood::Works);
-            world.at("12m").set("Db", Level::Critical);
-            world.at("30m").crash("1m");
-            happen(world, Happening::Clock(5));
-            world.at("40m").outside.disk_full = true;
-            world.set("Other", Level::Critical);
-            world.outside.disk_full = false;
-            world.at("50m").set("Db", Level::Ok);
-            world.at("30h");
-        },
-        |world| {
-            world.set("Db", Level::Critical);
-            world.mood(ChannelKind::Slack, Mood::Down);
-            world.mood(ChannelKind::Email, Mood::Down);
-            world.at("1m").ack("Db", "ana");
-            world.at("40m").set("Db", Level::Ok);
-            world.at("41m").set("Db", Level::Critical);
-        },
-    ];
+    let scripts: [fn(&mut World); 3] = [people_act, things_fail, it_comes_back];
     for script in scripts {
         let mut world = World::new(settings());
         script(&mut world);
@@ -181,6 +143,46 @@ fn a_journal_with_a_hole_is_refused() {
     let settings = Arc::new(settings());
     let error = Engine::restore(settings, None, [record(1), record(3)].into_iter()).unwrap_err();
     assert_eq!(error.seq, 3);
+}
+
+fn people_act(world: &mut World) {
+    world.read("cpu", &[("api", 90.0), ("web", 10.0)]);
+    world.set_with("cpu", &[("job", "web")], Level::Critical);
+    for what in 0..9 {
+        happen(world, Happening::Act(what, 1));
+    }
+    happen(world, Happening::Silence(0, 60));
+    happen(world, Happening::Silence(2, 60));
+    world.at("20m").read("cpu", &[("api", 10.0)]);
+    world.set_with("cpu", &[("job", "web")], Level::Ok);
+    world.at("21m").read("cpu", &[("api", 90.0)]);
+    world.silence("alertname", "cpu", "10m");
+    world.at("2h");
+}
+
+fn things_fail(world: &mut World) {
+    world.mood(ChannelKind::Slack, Mood::Down);
+    world.mood(ChannelKind::Email, Mood::Refuses);
+    world.set("Db", Level::Warning);
+    world.set("Info", Level::Info);
+    world.at("11m").mood(ChannelKind::Slack, Mood::Works);
+    world.at("12m").set("Db", Level::Critical);
+    world.at("30m").crash("1m");
+    happen(world, Happening::Clock(5));
+    world.at("40m").outside.disk_full = true;
+    world.set("Other", Level::Critical);
+    world.outside.disk_full = false;
+    world.at("50m").set("Db", Level::Ok);
+    world.at("30h");
+}
+
+fn it_comes_back(world: &mut World) {
+    world.set("Db", Level::Critical);
+    world.mood(ChannelKind::Slack, Mood::Down);
+    world.mood(ChannelKind::Email, Mood::Down);
+    world.at("1m").ack("Db", "ana");
+    world.at("40m").set("Db", Level::Ok);
+    world.at("41m").set("Db", Level::Critical);
 }
 
 fn same(world: &World, start: Option<Snapshot>, journal: &[Record]) -> Result<(), TestCaseError> {
@@ -264,7 +266,6 @@ fn happen(world: &mut World, happening: Happening) {
             if !here {
                 changed.rules.remove(&RuleName::new("cpu"));
             }
-            assert_eq!(cpu().name, RuleName::new("cpu"));
             world.configure(changed);
         }
     }
@@ -314,5 +315,4 @@ fn silence(world: &mut World, what: u8, seconds: u64) {
         reason: String::new(),
         by,
     });
-    assert!(Labels::empty().is_empty());
 }
