@@ -5,6 +5,7 @@
 
 mod apply;
 mod delivery;
+mod incident;
 mod state;
 
 use serde::{Deserialize, Serialize};
@@ -359,6 +360,3 @@ impl Record {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

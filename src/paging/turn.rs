@@ -45,7 +45,7 @@ pub fn turn<P: Ports>(
     for input in inputs {
         engine.handle(input, now, &mut out);
     }
-    let records = engine.to_append(now, &mut out);
+    let records = engine.take_records(now, &mut out);
     let mut written = if records.is_empty() { Ok(()) } else { ports.append(&records) };
     let more = match &written {
         Ok(()) => engine.appended(&records, now),

@@ -23,6 +23,7 @@ use crate::time::Timestamp;
 pub(super) const ALERTS_MAX: usize = 100_000;
 /// Evaluation errors in a row after which the daemon speaks up.
 const ERRORS_TOLD: u32 = 3;
+const RULE_ERRORS: &str = "WatchbellRuleErrors";
 
 /// What is known of an alert besides its levels.
 #[derive(Clone, Debug, Default)]
@@ -46,13 +47,15 @@ impl Work<'_> {
                 live.readings = all.len();
                 live.error = None;
                 let failed = std::mem::take(&mut live.errors_in_row);
-                if 0 < failed || self.state.seq == 0 {
+                // The alert of an earlier process ends with the first success of this one.
+                if !std::mem::replace(&mut live.works, true) || 0 < failed {
                     self.rule_works(&readings.rule);
                 }
                 self.see(&policy, all, at);
             }
             Err(error) => {
                 live.errors_in_row = live.errors_in_row.saturating_add(1);
+                live.works = false;
                 live.error = Some(error.clone());
                 if live.errors_in_row == ERRORS_TOLD {
                     self.rule_fails(&readings.rule, &error);
@@ -64,11 +67,11 @@ impl Work<'_> {
     fn rule_fails(&mut self, rule: &RuleName, error: &str) {
         let summary = format!("rule {rule} cannot be evaluated: {error}");
         let labels = [("rule", rule.as_str())];
-        self.speak_up("WatchbellRuleErrors", &labels, Severity::Warning, &summary);
+        self.speak_up(RULE_ERRORS, &labels, Severity::Warning, &summary);
     }
 
     fn rule_works(&mut self, rule: &RuleName) {
-        self.calm_down("WatchbellRuleErrors", &[("rule", rule.as_str())]);
+        self.calm_down(RULE_ERRORS, &[("rule", rule.as_str())]);
     }
 
     fn see(&mut self, policy: &Arc<RulePolicy>, readings: Vec<Reading>, at: Timestamp) {
@@ -330,7 +333,12 @@ impl Work<'_> {
                 && !alert.by_hand
                 && !rules.contains_key(&alert.key.rule)
         });
-        for id in vanished.map(|alert| alert.id).collect::<Vec<_>>() {
+        let errors = RuleName::new(RULE_ERRORS);
+        let own = self.state.alerts_of(&errors).filter(|alert| {
+            let rule = alert.key.labels.get("rule").unwrap_or_default();
+            !rules.contains_key(&RuleName::new(rule))
+        });
+        for id in vanished.chain(own).map(|alert| alert.id).collect::<Vec<_>>() {
             self.cancelling = true;
             self.clear_alert(id, Some("rule removed"));
             self.cancelling = false;

@@ -39,7 +39,7 @@ impl Work<'_> {
     pub(super) fn advance(&mut self, id: IncidentId) {
         self.expire_answer(id);
         // A calendar may begin or end here.
-        self.touched.insert(id);
+        self.review_one(id);
         if self.state.incidents.get(&id).is_none_or(Incident::is_muted) {
             return;
         }
@@ -102,17 +102,24 @@ impl Work<'_> {
         let begun = || escalation::start_at_once(route, severity, self.now, Reason::New);
         let mut chain = incident.chain.clone().or_else(begun).unwrap_or_else(|| bare(self.now));
         let internal = incident.internal;
-        if stages.len() <= chain.next {
-            if !incident.exhausted {
+        if stages.len() <= chain.next && !stages.is_empty() {
+            let repeats = escalation::repeats(route, severity);
+            if handed.is_none() && (!incident.exhausted || !repeats) {
                 self.exhaust(id, chain.round, internal);
             }
-            if !escalation::repeats(route, severity) && handed.is_none() {
+            if !repeats && handed.is_none() {
                 return;
             }
             chain = again(&chain, &stages, self.now);
         }
         let Some(turn) = self.whose_turn(id, route, &stages, &chain, severity) else { return };
-        self.take_turn(id, route, &stages, &chain, turn, handed);
+        let ran = if turn.people.is_empty() || turn.fallback && !turn.passed.is_empty() {
+            stages.len().saturating_sub(1)
+        } else {
+            turn.stage
+        };
+        let next = after(&chain, &stages, ran, self.now, escalation::rest(route));
+        self.take_turn(id, turn, &chain, next, handed);
     }
 
     /// Finds the next stage that has somebody; the fallback where none has.
@@ -185,19 +192,13 @@ impl Work<'_> {
     fn take_turn(
         &mut self,
         id: IncidentId,
-        route: &Route,
-        stages: &[Stage<'_>],
-        chain: &Chain,
         turn: Turn,
+        chain: &Chain,
+        next: Chain,
         handed: Option<Reason>,
     ) {
         let Some(incident) = self.state.incidents.get(&id) else { return };
         let nobody = turn.fallback && incident.act_count == 0 && chain.round == 0;
-        let ran = if turn.people.is_empty() || turn.fallback && !turn.passed.is_empty() {
-            stages.len().saturating_sub(1)
-        } else {
-            turn.stage
-        };
         let reason = match (handed, chain.round) {
             (Some(handed), _) => handed,
             (None, _) if nobody => Reason::Fallback,
@@ -214,7 +215,7 @@ impl Work<'_> {
             passed: turn.passed,
             fallback: turn.fallback,
             no_one_on_call: nobody,
-            chain: after(chain, stages, ran, self.now, escalation::rest(route)),
+            chain: next,
         })));
         let mut all = turn.people;
         all.extend(turn.unreachable);
@@ -335,6 +336,13 @@ pub(super) fn chain_due(incident: &Incident) -> Option<Timestamp> {
     incident.chain.as_ref().filter(|_| waits).and_then(|chain| chain.due)
 }
 
+/// Tells whether the round has a stage that has not run.
+pub(super) fn has_stage_left(incident: &Incident, settings: &Settings) -> bool {
+    let stages = route_of(incident, settings).map(|route| stages(route, incident.peak).len());
+    let next = incident.chain.as_ref().map(|chain| chain.next);
+    next.is_some_and(|next| stages.is_some_and(|stages| next < stages))
+}
+
 /// Returns the names of people whom the next stage pages, as far as can be told now.
 pub(super) fn next_people(
     incident: &Incident,
@@ -346,7 +354,7 @@ pub(super) fn next_people(
     let Some((chain, at)) = incident.chain.as_ref().and_then(|one| Some((one, one.due?))) else {
         return Vec::new();
     };
-    let stage = stages.get(chain.next).or(stages.first());
+    let stage = stages.get(chain.next).or_else(|| stages.first());
     stage.map_or_else(Vec::new, |stage| people(&stage.page, settings, &state.overrides, at))
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::chain::{chain_due, next_channel, next_people};
+use crate::engine::chain::{chain_due, has_stage_left, next_channel, next_people};
 use crate::engine::timers::{Key, breaks_at};
 use crate::engine::work::Work;
 use crate::id::{DeliveryId, IncidentId, PersonId};
@@ -66,7 +66,7 @@ impl Work<'_> {
         let hope = incident.acts.iter().any(|act| act.delivered.is_some() || !act.later.is_empty())
             || self.state.intents_of(intent.incident).any(Intent::is_page);
         // Nobody has been reached and nothing is on its way: waiting would help nobody.
-        if !hope && chain_due(incident).is_some() {
+        if !hope && chain_due(incident).is_some() && has_stage_left(incident, self.settings) {
             self.run_chain(intent.incident, None);
         }
     }
@@ -87,12 +87,9 @@ impl Work<'_> {
     /// Does what is due of a delivery.
     pub(super) fn advance_delivery(&mut self, id: DeliveryId) {
         let Some(intent) = self.state.intents.get(&id).cloned() else { return };
-        if let Some(act) = intent.act {
-            if intent.spill_due().is_some_and(|due| due <= self.now)
-                && self.not_wanted(&intent).is_none()
-            {
-                self.stand_in(&intent, act);
-            }
+        let spills = intent.spill_due().is_some_and(|due| due <= self.now);
+        if let Some(act) = intent.act.filter(|_| spills && self.not_wanted(&intent).is_none()) {
+            self.stand_in(&intent, act);
         }
         let Status::Waiting(until) = intent.status else { return };
         if let Some(reason) = self.not_wanted(&intent) {
@@ -100,6 +97,21 @@ impl Work<'_> {
         } else if until <= self.now {
             self.emit(Fact::Attempted { delivery: id });
             self.sends.push(id);
+        }
+    }
+
+    /// Sends what was under way when the process ended; nobody knows whether it arrived.
+    pub(super) fn send_lost(&mut self) {
+        let under_way = self.state.intents.values();
+        let under_way = under_way.filter(|intent| intent.status == Status::InFlight);
+        for intent in under_way.cloned().collect::<Vec<_>>() {
+            match self.not_wanted(&intent) {
+                Some(why) => {
+                    let (delivery, why) = (intent.id, why.to_owned());
+                    self.emit(Fact::Dropped { delivery, why });
+                }
+                None => self.sends.push(intent.id),
+            }
         }
     }
 

@@ -71,6 +71,7 @@ impl Work<'_> {
         }
         let route = choose(self.settings, &alert.routed_labels());
         let Some(route) = route.cloned() else { return };
+        let told = !route.post.is_empty() || incident.talks.iter().any(|talk| talk.told);
         let answered = incident.clocks.last().is_some_and(|clock| clock.answered.is_some());
         let promises = &self.settings.promises;
         let deadline = sla::deadline(severity, self.now, promises, &self.settings.calendar);
@@ -82,7 +83,7 @@ impl Work<'_> {
             deadline,
             second_clock: answered,
             chain: escalation::start(&route, severity, self.now, Reason::Rise),
-            post_due: Some(self.now),
+            post_due: told.then_some(self.now),
         };
         self.emit(Fact::Rose(Box::new(rose)));
     }
@@ -184,7 +185,7 @@ impl Work<'_> {
 /// Returns the first route that takes these labels; the last one takes what none does.
 pub(super) fn choose<'a>(settings: &'a Settings, labels: &Labels) -> Option<&'a Route> {
     let found = settings.routes.iter().find(|route| route.matchers.matches(labels));
-    found.or(settings.routes.last())
+    found.or_else(|| settings.routes.last())
 }
 
 /// Returns the key of an incident: the route's name and the group labels; missing ones are empty.

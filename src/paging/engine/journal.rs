@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 pub(super) const UNWRITTEN_MAX: usize = 100_000;
 /// How long after a failure the journal is tried again, if nothing else happens.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
-const ALERT: &str = "WatchbellJournalFailing";
+pub(super) const ALERT: &str = "WatchbellJournalFailing";
 
 /// Records that the journal did not take.
 #[derive(Debug, Default)]
@@ -33,12 +33,18 @@ impl Unwritten {
     pub(super) fn retry_due(&self) -> Option<Timestamp> {
         self.failing.map(|failing| failing.tried.plus(TRY_AGAIN))
     }
+
+    pub(super) fn step_clock(&mut self, by_ms: i64) {
+        if let Some(failing) = &mut self.failing {
+            failing.tried.0 = failing.tried.0.saturating_add(by_ms);
+        }
+    }
 }
 
 impl Engine {
     /// Returns the records that have to be appended now: those of this turn after those that an
     /// earlier turn could not write, with a mark between them.
-    pub(crate) fn to_append(&mut self, now: Timestamp, out: &mut Output) -> Vec<Record> {
+    pub(crate) fn take_records(&mut self, now: Timestamp, out: &mut Output) -> Vec<Record> {
         let kept = std::mem::take(&mut self.live.unwritten.records);
         let fresh = std::mem::take(&mut out.records);
         let (Some(failing), Some(last)) = (self.live.unwritten.failing, kept.last()) else {

@@ -50,6 +50,8 @@ pub(super) struct Evaluated {
     pub(super) readings: usize,
     pub(super) error: Option<String>,
     pub(super) errors_in_row: u32,
+    /// The last evaluation of this process succeeded.
+    pub(super) works: bool,
     /// Label sets that were seen good, and since when they are missing; only of rules for which
     /// missing data is a level.
     pub(super) known: BTreeMap<Labels, Option<Timestamp>>,

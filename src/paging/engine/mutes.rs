@@ -35,7 +35,7 @@ impl Work<'_> {
         }
     }
 
-    fn review_one(&mut self, id: IncidentId) {
+    pub(super) fn review_one(&mut self, id: IncidentId) {
         let Some(incident) = self.state.incidents.get(&id) else { return };
         let by = muted_by(incident, self.state, self.settings, self.now);
         if by == incident.muted_by {
@@ -61,7 +61,7 @@ impl Work<'_> {
         let never_told = incident.notified.is_none();
         let post_due = (never_told && !route.post.is_empty()).then_some(self.now);
         let chain = match (&incident.chain, incident.muted_since) {
-            _ if !triggered => None,
+            (chain, _) if !triggered => chain.clone(),
             (Some(chain), Some(since)) if !never_told => Some(chain.shifted(self.now.since(since))),
             (Some(_) | None, _) => escalation::start(route, incident.peak, self.now, Reason::New),
         };
@@ -76,23 +76,21 @@ fn muted_by(
     settings: &Settings,
     now: Timestamp,
 ) -> Vec<String> {
+    let members = incident.alerts.iter().filter(|(_, member)| member.level != Level::Ok);
+    let mut firing = members.filter_map(|(id, _)| state.alerts.get(id)).peekable();
+    if firing.peek().is_none() {
+        // Between two flaps nothing fires, and nothing changes.
+        return incident.muted_by.clone();
+    }
     let mut reasons: BTreeSet<String> = BTreeSet::new();
-    let mut firing = 0;
-    for (id, member) in &incident.alerts {
-        let Some(alert) = state.alerts.get(id).filter(|_| member.level != Level::Ok) else {
-            continue;
-        };
-        firing += 1;
+    for alert in firing {
         let own = alert_muted_by(alert, state, settings, now);
         if own.is_empty() {
+            // One alert that may speak speaks for all.
             reasons.clear();
-            firing = -1;
             break;
         }
         reasons.extend(own);
-    }
-    if firing == 0 {
-        return incident.muted_by.clone();
     }
     if reasons.is_empty() && incident.severity < Severity::Critical {
         let route = route_of(incident, settings);

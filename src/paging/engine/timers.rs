@@ -20,13 +20,14 @@ use crate::settings::Settings;
 use crate::time::Timestamp;
 use crate::view::IncidentState;
 
-/// What has a timer. Incidents come first: a page goes ahead of a retry.
+/// What has a timer, in the order of one instant: what mutes or ends goes ahead of what pages, and
+/// a page ahead of a retry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
+    Silence(SilenceId),
+    Alert(AlertId),
     Incident(IncidentId),
     Intent(DeliveryId),
-    Alert(AlertId),
-    Silence(SilenceId),
 }
 
 /// All timers.
@@ -79,12 +80,17 @@ impl Work<'_> {
     /// Does everything that is due.
     pub(super) fn run_due(&mut self) {
         let mut forgotten = Vec::new();
-        for key in self.live.timers.take_due(self.now) {
+        let due = self.live.timers.take_due(self.now);
+        let first_told = due.partition_point(|key| *key < Key::Incident(IncidentId(0)));
+        for (index, key) in due.into_iter().enumerate() {
+            if index == first_told {
+                self.review();
+            }
             match &key {
+                Key::Silence(_) => self.review_all = true,
+                Key::Alert(id) => forgotten.extend(self.advance_alert(*id)),
                 Key::Incident(id) => self.advance(*id),
                 Key::Intent(id) => self.advance_delivery(*id),
-                Key::Alert(id) => forgotten.extend(self.advance_alert(*id)),
-                Key::Silence(_) => self.review_all = true,
             }
             self.arm(key);
         }

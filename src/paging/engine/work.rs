@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::command::{Answer, Refusal};
+use crate::engine::journal::ALERT;
 use crate::engine::live::{Live, needed};
 use crate::engine::timers::Key;
 use crate::engine::{Effect, Output};
 use crate::id::{AlertId, CommandId, DeliveryId, IncidentId, SilenceId};
-use crate::outbox::Status;
 use crate::record::{Fact, Record, State};
 use crate::settings::Settings;
 use crate::time::Timestamp;
@@ -126,12 +126,11 @@ impl<'a> Work<'a> {
 
     pub(super) fn started(&mut self, down_since: Option<Timestamp>) {
         self.emit(Fact::Started { down_since });
-        let lost = self.state.intents.values();
-        let lost = lost.filter(|intent| intent.status == Status::InFlight);
-        self.sends.extend(lost.map(|intent| intent.id));
+        self.send_lost();
         self.changed.extend(self.state.open.iter().copied());
         self.rearm();
         self.drop_vanished_rules();
+        self.calm_down(ALERT, &[]);
     }
 
     pub(super) fn clock_stepped(&mut self, by_ms: i64) {
@@ -139,6 +138,7 @@ impl<'a> Work<'a> {
         let moved = |at: &mut Timestamp| at.0 = at.0.saturating_add(by_ms);
         self.live.frozen.values_mut().for_each(moved);
         self.live.published = None;
+        self.live.unwritten.step_clock(by_ms);
         for rule in self.live.rules.values_mut() {
             rule.known.values_mut().flatten().for_each(moved);
         }

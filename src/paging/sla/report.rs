@@ -327,7 +327,7 @@ fn charge(row: &mut PersonRow, fact: &ReportFact, person: &PersonId) {
 
 fn is_night(at: Timestamp, zone: &Zone) -> bool {
     let hour = at.to_local(zone).hour();
-    22 <= hour || hour < 7
+    !(7..22).contains(&hour)
 }
 
 fn share(part: usize, whole: usize) -> Option<f64> {

@@ -119,7 +119,7 @@ fn people_are_charged_for_what_was_theirs() {
     };
     let facts = [base.clone(), ReportFact { drill: true, ..base }, gap];
     let zone = Zone::utc();
-    let (zones, shifts) = (BTreeMap::new(), BTreeMap::from([(ana.clone(), 2)]));
+    let (zones, shifts) = (BTreeMap::new(), BTreeMap::from([(ana, 2)]));
     let input = ReportInput {
         facts: &facts,
         from: Timestamp(0),
@@ -195,6 +195,7 @@ fn at(value: &Value) -> Timestamp {
 }
 
 /// Reads conformance data beside the checkout; absent, the test says so and fails in CI.
+#[allow(clippy::disallowed_methods, reason = "test data stands beside the checkout")]
 fn conformance(path: &str) -> Option<String> {
     let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/conformance"));
     let text = std::fs::read_to_string(file.join(path)).ok();
