@@ -70,6 +70,8 @@ struct Last {
     deadline: Option<Timestamp>,
     answered: bool,
     state: IncidentState,
+    /// How often it came back, by its timeline: a picture may have been skipped.
+    reopened: usize,
 }
 
 /// The watcher.
@@ -276,7 +278,8 @@ impl Audit {
         let late = delivery.may_be_repeat || 1 < delivery.attempt;
         self.dues.page_intended(incident.id, &delivery.message.reason);
         let fires = incident.alerts.iter().any(|alert| Level::Ok < alert.level);
-        if !late && !fires && !self.flapping.contains(&incident.id) {
+        let flapping = self.flapping.contains(&incident.id) || is_flapping(incident);
+        if !late && !fires && !flapping {
             let found = format!("delivery {} of incident {}", delivery.id, incident.id);
             self.broken(now, "no page without a firing alert", found);
         }
@@ -327,9 +330,13 @@ impl Audit {
             deadline: incident.deadline,
             answered: incident.acked_at.is_some(),
             state: incident.state,
+            reopened: incident.timeline.iter().filter(|one| one.kind == "reopened").count(),
         };
         let Some(old) = self.last.insert(incident.id, new) else { return };
-        let reopened = old.state == IncidentState::Resolved;
+        let reopened = old.state == IncidentState::Resolved || old.reopened < new.reopened;
+        if reopened && incident.state != IncidentState::Resolved {
+            self.answered.remove(&incident.id);
+        }
         let moved = match (old.deadline, new.deadline) {
             (Some(old), Some(new)) => old < new,
             (Some(_), None) => true,
@@ -399,6 +406,13 @@ fn is_page(delivery: &Delivery) -> bool {
         | Reason::NoData => false,
     };
     sounds && wrong
+}
+
+/// Tells whether the incident is kept open although its alert may be ok at this moment; people
+/// who may not be told hear nothing of it, so the timeline counts as well.
+fn is_flapping(incident: &IncidentView) -> bool {
+    let last = incident.timeline.iter().rev().find(|entry| entry.kind.starts_with("flapping"));
+    last.is_some_and(|entry| entry.kind == "flapping")
 }
 
 /// Returns the first place where two values differ, with both.
