@@ -269,7 +269,7 @@ impl Levels {
         for (tier, level) in TIERS.into_iter().enumerate() {
             let bad = seen.has[tier] && level <= seen.raw;
             let changed = self.runs[tier].is_none_or(|run| run.bad != bad);
-            if changed && (bad || level <= self.level) {
+            if changed {
                 self.runs[tier] = Some(Run { bad, since: at, began: at });
                 if bad && self.level < level {
                     events.push(Event::Pending(level));

@@ -157,10 +157,11 @@ pub fn after(
 ) -> Chain {
     let next = ran + 1;
     let due = match stages.get(next) {
-        Some(stage) => chain.origin.plus(stage.at),
-        None => now.plus(rest),
+        Some(stage) => Some(chain.origin.plus(stage.at)),
+        // A route without stages was asked by hand: nothing follows by itself.
+        None => (!stages.is_empty()).then(|| now.plus(rest)),
     };
-    Chain { next, due: Some(due), ..chain.clone() }
+    Chain { next, due, ..chain.clone() }
 }
 
 /// Returns the chain of the next round: its first stage is due at once.

@@ -342,6 +342,3 @@ impl Incident {
         self.alerts.values_mut().for_each(|member| moved(&mut member.since));
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -359,6 +359,3 @@ impl Record {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

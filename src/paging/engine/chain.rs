@@ -102,11 +102,12 @@ impl Work<'_> {
         let begun = || escalation::start_at_once(route, severity, self.now, Reason::New);
         let mut chain = incident.chain.clone().or_else(begun).unwrap_or_else(|| bare(self.now));
         let internal = incident.internal;
-        if stages.len() <= chain.next {
-            if !incident.exhausted {
+        if stages.len() <= chain.next && !stages.is_empty() {
+            let repeats = escalation::repeats(route, severity);
+            if handed.is_none() && (!incident.exhausted || !repeats) {
                 self.exhaust(id, chain.round, internal);
             }
-            if !escalation::repeats(route, severity) && handed.is_none() {
+            if !repeats && handed.is_none() {
                 return;
             }
             chain = again(&chain, &stages, self.now);
@@ -333,6 +334,13 @@ pub(super) fn next_channel(act: &Act, settings: &Settings) -> Option<ChannelKind
 pub(super) fn chain_due(incident: &Incident) -> Option<Timestamp> {
     let waits = incident.state == IncidentState::Triggered && !incident.is_muted();
     incident.chain.as_ref().filter(|_| waits).and_then(|chain| chain.due)
+}
+
+/// Tells whether the round has a stage that has not run.
+pub(super) fn has_stage_left(incident: &Incident, settings: &Settings) -> bool {
+    let stages = route_of(incident, settings).map(|route| stages(route, incident.peak).len());
+    let next = incident.chain.as_ref().map(|chain| chain.next);
+    next.is_some_and(|next| stages.is_some_and(|stages| next < stages))
 }
 
 /// Returns the names of people whom the next stage pages, as far as can be told now.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::engine::chain::{chain_due, next_channel, next_people};
+use crate::engine::chain::{chain_due, has_stage_left, next_channel, next_people};
 use crate::engine::timers::{Key, breaks_at};
 use crate::engine::work::Work;
 use crate::id::{DeliveryId, IncidentId, PersonId};
@@ -66,7 +66,7 @@ impl Work<'_> {
         let hope = incident.acts.iter().any(|act| act.delivered.is_some() || !act.later.is_empty())
             || self.state.intents_of(intent.incident).any(Intent::is_page);
         // Nobody has been reached and nothing is on its way: waiting would help nobody.
-        if !hope && chain_due(incident).is_some() {
+        if !hope && chain_due(incident).is_some() && has_stage_left(incident, self.settings) {
             self.run_chain(intent.incident, None);
         }
     }

@@ -61,7 +61,7 @@ impl Work<'_> {
         let never_told = incident.notified.is_none();
         let post_due = (never_told && !route.post.is_empty()).then_some(self.now);
         let chain = match (&incident.chain, incident.muted_since) {
-            _ if !triggered => None,
+            (chain, _) if !triggered => chain.clone(),
             (Some(chain), Some(since)) if !never_told => Some(chain.shifted(self.now.since(since))),
             (Some(_) | None, _) => escalation::start(route, incident.peak, self.now, Reason::New),
         };

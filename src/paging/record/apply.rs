@@ -388,7 +388,9 @@ fn apply_action(incident: &mut Incident, fact: &Fact, at: Timestamp) {
             incident.state = IncidentState::Acked;
             incident.snoozed_until = *snoozed_until;
             incident.answer_ends = *ends;
-            incident.chain = None;
+            if let Some(chain) = &mut incident.chain {
+                chain.due = None;
+            }
             incident.acts.iter_mut().for_each(|act| act.later.clear());
             incident.face += 1;
             let (kind, text) = match snoozed_until {
