@@ -282,7 +282,9 @@ impl Audit {
         self.see_firing(now, incident);
         let fired = self.firing.get(&incident.id);
         let lately = fired.is_some_and(|at| now.since(*at) <= FLAP_WINDOW);
-        let over = incident.state == IncidentState::Resolved;
+        // A page that was due at the very instant of the end had its reason.
+        let ended = incident.resolved_at.filter(|_| incident.state == IncidentState::Resolved);
+        let over = ended.is_some_and(|at| at < now);
         if !late && (over || !lately) {
             let found = format!("delivery {} of incident {}", delivery.id, incident.id);
             self.broken(now, "no page without a firing alert", found);

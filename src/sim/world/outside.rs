@@ -175,6 +175,7 @@ impl Outside {
         if over {
             let incident = Arc::make_mut(&mut page.message.incident);
             incident.state = IncidentState::Resolved;
+            incident.resolved_at = Some(Timestamp(self.now.0 - 1));
         }
         self.sends.push(page);
     }
