@@ -26,6 +26,8 @@ use crate::provider::{Arrived, Providers};
 
 /// The shortest time after which an ack expires: that of critical incidents.
 const ACK_LASTS_MIN: Duration = Duration::from_secs(30 * 60);
+/// An incident whose alert flaps stays open while the alert is ok at a moment, so long at most.
+const FLAP_WINDOW: Duration = Duration::from_secs(30 * 60);
 /// A picture may be this old.
 const PICTURE_AGE_MAX: Duration = Duration::from_secs(1);
 
@@ -70,6 +72,8 @@ struct Last {
     deadline: Option<Timestamp>,
     answered: bool,
     state: IncidentState,
+    /// How often it came back, by its timeline: a picture may have been skipped.
+    reopened: usize,
 }
 
 /// The watcher.
@@ -79,8 +83,8 @@ pub struct Audit {
     deliveries: BTreeMap<DeliveryId, Known>,
     answered: BTreeMap<IncidentId, Answered>,
     last: BTreeMap<IncidentId, Last>,
-    /// Kept open although their alerts may be ok at a moment, as people were told.
-    flapping: BTreeSet<IncidentId>,
+    /// When each incident was last seen with a firing alert.
+    firing: BTreeMap<IncidentId, Timestamp>,
     dues: Dues,
     pages: usize,
     violation: Option<Violation>,
@@ -95,7 +99,7 @@ impl Audit {
             deliveries: BTreeMap::new(),
             answered: BTreeMap::new(),
             last: BTreeMap::new(),
-            flapping: BTreeSet::new(),
+            firing: BTreeMap::new(),
             dues: Dues::default(),
             pages: 0,
             violation: None,
@@ -139,11 +143,6 @@ impl Audit {
     /// A delivery is about to be attempted.
     pub fn attempted(&mut self, now: Timestamp, delivery: &Delivery) {
         let incident = delivery.message.incident.id;
-        if delivery.message.reason == Reason::FlappingStarted {
-            self.flapping.insert(incident);
-        } else if delivery.message.reason == Reason::FlappingEnded {
-            self.flapping.remove(&incident);
-        }
         match self.deliveries.get(&delivery.id).cloned() {
             None => {
                 self.intended(now, delivery);
@@ -167,7 +166,7 @@ impl Audit {
             known.arrivals += 1;
         }
         if is_page(delivery) {
-            self.dues.page_arrived(delivery.message.incident.id);
+            self.dues.page_arrived(arrived.at, delivery.message.incident.id);
         }
     }
 
@@ -206,6 +205,7 @@ impl Audit {
             self.deliveries.clear();
             self.answered.clear();
             self.last.clear();
+            self.firing.clear();
             self.dues.forget();
         }
     }
@@ -241,6 +241,9 @@ impl Audit {
             answered.at = step(answered.at);
             answered.until = step(answered.until);
         }
+        for at in self.firing.values_mut() {
+            *at = step(*at);
+        }
         for last in self.last.values_mut() {
             last.deadline = last.deadline.map(step);
         }
@@ -253,6 +256,7 @@ impl Audit {
         let mut keys = BTreeSet::new();
         for incident in &view.incidents {
             self.deadline_holds(now, incident);
+            self.see_firing(view.at.unwrap_or(now), incident);
             if incident.state != IncidentState::Resolved && !keys.insert(&incident.key) {
                 let found = format!("two for {}", incident.key);
                 self.broken(now, "one incident is open for a key", found);
@@ -275,8 +279,13 @@ impl Audit {
         let incident = &delivery.message.incident;
         let late = delivery.may_be_repeat || 1 < delivery.attempt;
         self.dues.page_intended(incident.id, &delivery.message.reason);
-        let fires = incident.alerts.iter().any(|alert| Level::Ok < alert.level);
-        if !late && !fires && !self.flapping.contains(&incident.id) {
+        self.see_firing(now, incident);
+        let fired = self.firing.get(&incident.id);
+        let lately = fired.is_some_and(|at| now.since(*at) <= FLAP_WINDOW);
+        // A page that was due at the very instant of the end had its reason.
+        let ended = incident.resolved_at.filter(|_| incident.state == IncidentState::Resolved);
+        let over = ended.is_some_and(|at| at < now);
+        if !late && (over || !lately) {
             let found = format!("delivery {} of incident {}", delivery.id, incident.id);
             self.broken(now, "no page without a firing alert", found);
         }
@@ -322,14 +331,24 @@ impl Audit {
         }
     }
 
+    fn see_firing(&mut self, now: Timestamp, incident: &IncidentView) {
+        if incident.alerts.iter().any(|alert| Level::Ok < alert.level) {
+            self.firing.insert(incident.id, now);
+        }
+    }
+
     fn deadline_holds(&mut self, now: Timestamp, incident: &IncidentView) {
         let new = Last {
             deadline: incident.deadline,
             answered: incident.acked_at.is_some(),
             state: incident.state,
+            reopened: incident.timeline.iter().filter(|one| one.kind == "reopened").count(),
         };
         let Some(old) = self.last.insert(incident.id, new) else { return };
-        let reopened = old.state == IncidentState::Resolved;
+        let reopened = old.state == IncidentState::Resolved || old.reopened < new.reopened;
+        if reopened && incident.state != IncidentState::Resolved {
+            self.answered.remove(&incident.id);
+        }
         let moved = match (old.deadline, new.deadline) {
             (Some(old), Some(new)) => old < new,
             (Some(_), None) => true,

@@ -14,7 +14,7 @@ use watchbell_paging::outbox::{Delivery, Outcome, Purpose};
 use watchbell_paging::record::Record;
 use watchbell_paging::time::Timestamp;
 use watchbell_paging::turn::{AppendError, Ports};
-use watchbell_paging::view::View;
+use watchbell_paging::view::{IncidentState, View};
 
 use crate::audit::Audit;
 use crate::provider::Providers;
@@ -59,7 +59,7 @@ pub enum Sabotage {
     SendTwice,
     /// After an answer to a person, the last page goes out again as a new one.
     PageAfterAck,
-    /// A page goes out for an incident that never was.
+    /// A page goes out for an incident that is over.
     PageForNothing,
 }
 
@@ -169,12 +169,13 @@ impl Outside {
         self.sends.push(delivery);
     }
 
-    fn page_again(&mut self, empty: bool) {
+    fn page_again(&mut self, over: bool) {
         let Some(mut page) = self.last_page.clone() else { return };
         page.id = DeliveryId(page.id.0 + 1_000_000);
-        if empty {
+        if over {
             let incident = Arc::make_mut(&mut page.message.incident);
-            incident.alerts.clear();
+            incident.state = IncidentState::Resolved;
+            incident.resolved_at = Some(Timestamp(self.now.0 - 1));
         }
         self.sends.push(page);
     }
