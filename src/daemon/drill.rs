@@ -29,8 +29,9 @@ const LOOK_AFTER: Duration = Duration::from_secs(60);
 /// How often the drill looks.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// The busiest core over 10 s; the copy of `rule.cpu` that notices a single thread.
-const CPU_QUERY: &str =
-    "max by (job, instance) (1 - rate(node_cpu_seconds_total{mode=\"idle\", job=\"host\"}[10s]))";
+const CPU_QUERY: &str = "max by (job, instance) (1 \
+    - sum by (job, instance, cpu) (rate(node_cpu_seconds_total{mode=\"idle\", job=\"host\"}[10s])) \
+    / sum by (job, instance, cpu) (rate(node_cpu_seconds_total{job=\"host\"}[10s])))";
 
 /// Puts the drill rules into the settings of a configuration.
 pub fn add_rules(settings: &mut Settings) {

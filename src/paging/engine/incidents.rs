@@ -102,11 +102,22 @@ impl Work<'_> {
         let lately = |id: &IncidentId| {
             self.state.incidents.get(id).is_some_and(|one| {
                 let ended = one.ended.as_ref().filter(|ended| !ended.cancelled);
-                ended.is_some_and(|ended| self.now.since(ended.at) <= REOPEN_WITHIN)
+                // An end that lies ahead was before the clock stepped back: how long ago, who knows.
+                ended.is_some_and(|ended| {
+                    ended.at <= self.now && self.now.since(ended.at) <= REOPEN_WITHIN
+                })
             })
         };
         // The alert's own incident counts even where another route was its first one.
         let back = alert.incident.into_iter().chain(by_key).find(lately);
+        // Another one may be open for its key by now; there is only one at a time.
+        let key_of_back = back.and_then(|id| self.state.incidents.get(&id)).map(|one| &one.key);
+        let twin = key_of_back.and_then(|key| self.state.by_key.get(key)).copied();
+        if let Some(open) = twin.filter(|id| self.state.open.contains(id)) {
+            self.join(open, id, &route);
+            self.rise_if_worse(open, id, severity);
+            return;
+        }
         match back {
             Some(incident) => self.reopen(incident, id, severity),
             None => self.open(id, severity, &route, key),

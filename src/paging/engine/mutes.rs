@@ -62,7 +62,10 @@ impl Work<'_> {
         let post_due = (never_told && !route.post.is_empty()).then_some(self.now);
         let chain = match (&incident.chain, incident.muted_since) {
             (chain, _) if !triggered => chain.clone(),
-            (Some(chain), Some(since)) if !never_told => Some(chain.shifted(self.now.since(since))),
+            // A chain that began while it was mute has waited since then only.
+            (Some(chain), Some(since)) if !never_told => {
+                Some(chain.shifted(self.now.since(since.max(chain.origin))))
+            }
             (Some(_) | None, _) => escalation::start(route, incident.peak, self.now, Reason::New),
         };
         (chain, post_due.or(incident.post_due))
