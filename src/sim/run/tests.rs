@@ -1,3 +1,5 @@
+//! Scenario files are run as users run them.
+
 use std::path::{Path, PathBuf};
 
 use super::*;
