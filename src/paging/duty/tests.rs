@@ -1,3 +1,5 @@
+//! Rotations, overrides, gaps, and the conformance timelines.
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 

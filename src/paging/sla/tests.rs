@@ -1,3 +1,5 @@
+//! Deadlines, outcomes, causes and the worked week.
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
