@@ -150,6 +150,22 @@ fn pages_are_tried_until_somebody_answers() {
 }
 
 #[test]
+fn after_an_outage_a_person_gets_one_page_and_not_one_for_each_round() {
+    let mut world = World::new(settings());
+    world.mood(ChannelKind::Slack, Mood::Down);
+    world.mood(ChannelKind::Email, Mood::Down);
+    world.set("Db", Level::Critical);
+    world.at("2h").mood(ChannelKind::Email, Mood::Works);
+    world.at("121m");
+    let id = world.id("Db");
+    let arrived = world.outside.arrived.iter();
+    let own =
+        arrived.filter(|(_, one)| one.message.incident.id == id && to(one, "ana@example.org"));
+    assert_eq!(own.count(), 1);
+    assert_eq!(world.pages("Db", "ana"), 1);
+}
+
+#[test]
 fn edits_are_given_up_after_an_hour() {
     let mut world = World::new(settings());
     world.set("Db", Level::Warning);
