@@ -1,4 +1,4 @@
-//! Rotations, overrides, gaps, and the conformance timelines.
+//! Cases of who is on call: the shared rotations, and every change of offset.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Deadlines, outcomes, causes and the worked week.
+//! Cases of promises, outcomes and the report.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
