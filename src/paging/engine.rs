@@ -194,6 +194,3 @@ impl Engine {
         Work::new(&mut self.settings, &mut self.state, &mut self.live, now, out)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -57,6 +57,8 @@ pub struct Incident {
     pub team: Option<String>,
     /// Its alerts, those that left included.
     pub alerts: BTreeMap<AlertId, Member>,
+    /// How many of them are at info, warning and critical, and how many flap.
+    pub tally: Tally,
     /// Start of the run beyond the bound of the first level that fired.
     pub first_bad: Option<Timestamp>,
     /// When it fired.
@@ -136,6 +138,19 @@ pub struct Member {
     pub no_data_since: Option<Timestamp>,
     /// Level changes follow each other too fast.
     pub flapping: bool,
+}
+
+/// Counts over the alerts of an incident, so that nobody has to look at each of thousands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// At info.
+    pub info: u32,
+    /// At warning.
+    pub warning: u32,
+    /// At critical.
+    pub critical: u32,
+    /// Changing too often.
+    pub flapping: u32,
 }
 
 /// Somebody's answer.
@@ -265,19 +280,32 @@ impl Incident {
     /// Returns the worst level of its alerts now; none where all have cleared.
     #[must_use]
     pub fn firing(&self) -> Option<Severity> {
-        self.alerts.values().filter_map(|member| Severity::of(member.level)).max()
+        match self.tally {
+            Tally { critical: 1.., .. } => Some(Severity::Critical),
+            Tally { warning: 1.., .. } => Some(Severity::Warning),
+            Tally { info: 1.., .. } => Some(Severity::Info),
+            Tally { info: 0, warning: 0, critical: 0, .. } => None,
+        }
+    }
+
+    /// Puts an alert in, or in the place of what was known of it.
+    pub(crate) fn put(&mut self, id: AlertId, member: Member) {
+        self.tally.add(&member);
+        if let Some(before) = self.alerts.insert(id, member) {
+            self.tally.take(&before);
+        }
     }
 
     /// Tells whether nothing keeps it open: all clear, and none only between two flaps.
     #[must_use]
     pub fn is_clear(&self) -> bool {
-        self.firing().is_none() && !self.alerts.values().any(|member| member.flapping)
+        self.firing().is_none() && self.tally.flapping == 0
     }
 
     /// Tells whether level changes of it are not told one by one.
     #[must_use]
     pub fn is_flapping(&self) -> bool {
-        self.alerts.values().any(|member| member.flapping)
+        0 < self.tally.flapping
     }
 
     /// Returns the names of its firing alerts.
@@ -340,5 +368,29 @@ impl Incident {
             act.later.iter_mut().for_each(|(_, due)| moved(due));
         }
         self.alerts.values_mut().for_each(|member| moved(&mut member.since));
+    }
+}
+
+impl Tally {
+    fn add(&mut self, member: &Member) {
+        self.flapping += u32::from(member.flapping);
+        if let Some(count) = self.count(member) {
+            *count += 1;
+        }
+    }
+
+    fn take(&mut self, member: &Member) {
+        self.flapping -= u32::from(member.flapping);
+        if let Some(count) = self.count(member) {
+            *count -= 1;
+        }
+    }
+
+    fn count(&mut self, member: &Member) -> Option<&mut u32> {
+        match Severity::of(member.level)? {
+            Severity::Info => Some(&mut self.info),
+            Severity::Warning => Some(&mut self.warning),
+            Severity::Critical => Some(&mut self.critical),
+        }
     }
 }

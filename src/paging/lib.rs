@@ -22,3 +22,6 @@ pub mod record;
 pub mod engine;
 pub mod turn;
 pub mod ledger;
+
+#[cfg(test)]
+mod scripts;

@@ -1,6 +1,8 @@
 //! Record first, act second: the single copy, used by the daemon and by the simulator.
 
 use crate::engine::{Effect, Engine, Input, Output};
+use crate::level::Severity;
+use crate::outbox::Purpose;
 use crate::record::Record;
 use crate::time::Timestamp;
 
@@ -60,8 +62,21 @@ pub fn turn<P: Ports>(
         }
     }
     out.effects.extend(more.effects);
-    for effect in out.effects {
+    // A critical page of any input goes ahead of what the inputs before it led to.
+    let (first, rest): (Vec<Effect>, Vec<Effect>) =
+        out.effects.into_iter().partition(is_critical_page);
+    for effect in first.into_iter().chain(rest) {
         ports.perform(effect);
     }
     written
+}
+
+fn is_critical_page(effect: &Effect) -> bool {
+    let Effect::Send(delivery) = effect else { return false };
+    let loud = match &delivery.purpose {
+        Purpose::Page { .. } => true,
+        Purpose::Thread { person } => person.is_some(),
+        Purpose::Post | Purpose::Edit => false,
+    };
+    loud && delivery.severity == Severity::Critical
 }

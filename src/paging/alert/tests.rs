@@ -1,3 +1,5 @@
+//! The level machine, held to its claims by tables.
+
 use std::time::Duration;
 
 use watchbell_metrics::label::{MatchOp, Matcher, Matchers};

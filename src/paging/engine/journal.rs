@@ -51,7 +51,8 @@ impl Engine {
             return fresh;
         };
         let to = last.seq;
-        let mut all: Vec<Record> = kept.into_iter().chain(fresh).collect();
+        let mut all = kept;
+        all.extend(fresh);
         // The mark stands at the end, so that the numbers of what happened stay as they are.
         let fact = Fact::JournalResumed { from: failing.from, to, since: failing.since };
         let mark = Record { seq: self.state.seq + 1, at: now, fact };
@@ -62,14 +63,12 @@ impl Engine {
     /// The records are durable.
     pub(crate) fn appended(&mut self, records: &[Record], now: Timestamp) -> Output {
         let mut out = Output::default();
-        if let Some(last) = records.last() {
-            let mark = matches!(last.fact, Fact::JournalResumed { .. });
-            if self.live.unwritten.failing.take().is_some() && mark {
-                self.state.apply(last);
-                let mut work = self.work(now, &mut out);
-                work.calm_down(ALERT, &[]);
-                work.finish();
-            }
+        let Some(last) = records.last() else { return out };
+        if self.live.unwritten.failing.take().is_some() && is_mark(last) {
+            self.state.apply(last);
+            let mut work = self.work(now, &mut out);
+            work.calm_down(ALERT, &[]);
+            work.finish();
         }
         out
     }
@@ -82,10 +81,8 @@ impl Engine {
         now: Timestamp,
     ) -> Output {
         let failing = self.live.unwritten.failing;
-        if failing.is_some() {
-            // The mark was not true yet.
-            records.retain(|record| !is_mark_at(record, now));
-        }
+        // The mark was not true yet.
+        records.pop_if(|last| failing.is_some() && is_mark(last));
         let from = records.first().map_or(self.state.seq, |record| record.seq);
         let failing = failing.unwrap_or(Failing { since: now, from, tried: now });
         self.live.unwritten.failing = Some(Failing { tried: now, ..failing });
@@ -104,6 +101,6 @@ impl Engine {
     }
 }
 
-fn is_mark_at(record: &Record, now: Timestamp) -> bool {
-    matches!(record.fact, Fact::JournalResumed { .. }) && record.at == now
+fn is_mark(record: &Record) -> bool {
+    matches!(record.fact, Fact::JournalResumed { .. })
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use watchbell_metrics::rule::Level;
 
-use crate::alert::Alert;
+use crate::alert::{Alert, AlertKey, Origin};
 use crate::engine::chain::route_of;
 use crate::engine::work::Work;
 use crate::escalation;
@@ -127,12 +127,12 @@ pub(super) fn alert_muted_by(
             reasons.push(format!("needs {need}, which fires"));
         }
     }
-    let worse = state.alerts_of(&alert.key.rule).any(|other| {
-        other.id != alert.id
-            && other.key.labels == alert.key.labels
-            && other.levels.level == Level::Critical
-    });
-    if worse && alert.levels.level < Level::Critical {
+    let twin = |origin| AlertKey { origin, ..alert.key.clone() };
+    let twins = [Origin::Rule, Origin::Posted(Severity::Critical)].map(twin);
+    let mut twins = twins.iter().filter_map(|key| state.alerts.get(&state.alert_of(key)?));
+    if alert.levels.level < Level::Critical
+        && twins.any(|twin| twin.levels.level == Level::Critical)
+    {
         reasons.push("its own critical fires".to_owned());
     }
     reasons

@@ -139,6 +139,10 @@ impl Work<'_> {
         let (person, reason) = (found.person.clone(), found.reason.clone());
         let address = self.settings.people.get(&person).and_then(|p| person_address(p, channel));
         let Some(address) = address else { return };
+        // An older page that still waits there would only arrive beside this one.
+        self.drop_waiting(id, "a newer page takes its place", |intent| {
+            intent.is_page() && intent.address == address
+        });
         let talk = self.state.incidents.get(&id).and_then(|one| one.talk(&address));
         let purpose = match talk.and_then(|talk| talk.anchor.as_ref()) {
             Some(_) => Purpose::Thread { person: Some(person) },

@@ -8,7 +8,7 @@ use watchbell_metrics::rule::Level;
 use crate::alert::{Alert, Event};
 use crate::escalation::Chain;
 use crate::id::{AlertId, IncidentId};
-use crate::incident::{Ended, Incident, Line, MEMBERS_KEPT, Member, RESOLVED_KEPT};
+use crate::incident::{Ended, Incident, Line, MEMBERS_KEPT, Member, RESOLVED_KEPT, Tally};
 use crate::outbox::Status;
 use crate::record::incident::{answer, signed, spoken};
 use crate::record::state::{DOWNTIMES_KEPT, OVERRIDES_KEPT};
@@ -133,7 +133,7 @@ impl State {
         alert.touched = at;
         let incident = alert.incident.and_then(|id| self.incidents.get_mut(&id));
         let Some(incident) = incident.filter(|incident| incident.is_open()) else { return };
-        incident.alerts.insert(alert.id, member(alert));
+        incident.put(alert.id, member(alert));
         for event in &fact.events {
             incident.write(event_line(alert, *event, fact.why.as_deref(), at));
             incident.face += 1;
@@ -157,7 +157,8 @@ impl State {
             internal: opened.internal,
             service: opened.service.clone(),
             team: opened.team.clone(),
-            alerts: [(alert.id, member(alert))].into(),
+            alerts: BTreeMap::new(),
+            tally: Tally::default(),
             first_bad: alert.levels.first_bad,
             fired: at,
             planned: None,
@@ -190,6 +191,7 @@ impl State {
             face: 1,
             timeline: Vec::new(),
         };
+        incident.put(alert.id, member(alert));
         if let Some(first_bad) = incident.first_bad {
             incident.write(Line::new(
                 first_bad,
@@ -214,7 +216,7 @@ impl State {
         let Some(alert) = self.alerts.get_mut(&alert) else { return };
         let Some(incident) = self.incidents.get_mut(&id) else { return };
         alert.incident = Some(id);
-        incident.alerts.insert(alert.id, member(alert));
+        incident.put(alert.id, member(alert));
         incident.drill &= alert.drill;
         incident.severity = incident.firing().unwrap_or(incident.peak);
         incident.join_due = incident.join_due.or(tell_at);
@@ -254,8 +256,9 @@ impl State {
         };
         incident.write(signed(Line::new(at, "resolved", text), by));
         if MEMBERS_KEPT < incident.alerts.len() {
-            let surplus = incident.alerts.keys().nth(MEMBERS_KEPT).copied();
-            drop(surplus.map(|from| incident.alerts.split_off(&from)));
+            let kept = std::mem::take(&mut incident.alerts).into_iter().take(MEMBERS_KEPT);
+            incident.tally = Tally::default();
+            kept.for_each(|(id, member)| incident.put(id, member));
         }
         self.open.remove(&resolved.incident);
         self.prune();
@@ -267,7 +270,7 @@ impl State {
         let Some(ended) = incident.ended.take() else { return };
         let closed = at.since(ended.at);
         alert.incident = Some(id);
-        incident.alerts.insert(alert.id, member(alert));
+        incident.put(alert.id, member(alert));
         incident.severity = incident.firing().unwrap_or(incident.peak);
         for clock in incident.clocks.iter_mut().filter(|clock| clock.answered.is_none()) {
             if clock.breached.is_none() {

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use watchbell_metrics::rule::Level;
 
-use super::harness::{Mood, World, settings};
-use crate::id::{DeliveryId, PersonId};
+use super::harness::{Mood, World, person, posted, settings};
+use crate::command::Command;
+use crate::engine::Input;
+use crate::id::{CommandId, DeliveryId, PersonId};
 use crate::outbox::Purpose;
 use crate::record::Fact;
 use crate::route::{ChannelKind, Preference};
@@ -127,7 +129,7 @@ fn a_result_of_an_unknown_delivery_changes_nothing() {
     let mut world = World::new(settings());
     let before = world.outside.journal.len();
     let outcome = crate::outbox::Outcome::Accepted { anchor: None };
-    world.feed(crate::engine::Input::Delivered(DeliveryId(77), outcome));
+    world.feed(Input::Delivered(DeliveryId(77), outcome));
     assert_eq!(world.outside.journal.len(), before);
 }
 
@@ -145,6 +147,22 @@ fn pages_are_tried_until_somebody_answers() {
     assert!(settled <= before + 1, "an answer calls them off");
     world.at("3h20m");
     assert_eq!(sent_to(&world, "U1").len(), settled);
+}
+
+#[test]
+fn after_an_outage_a_person_gets_one_page_and_not_one_for_each_round() {
+    let mut world = World::new(settings());
+    world.mood(ChannelKind::Slack, Mood::Down);
+    world.mood(ChannelKind::Email, Mood::Down);
+    world.set("Db", Level::Critical);
+    world.at("2h").mood(ChannelKind::Email, Mood::Works);
+    world.at("121m");
+    let id = world.id("Db");
+    let arrived = world.outside.arrived.iter();
+    let own =
+        arrived.filter(|(_, one)| one.message.incident.id == id && to(one, "ana@example.org"));
+    assert_eq!(own.count(), 1);
+    assert_eq!(world.pages("Db", "ana"), 1);
 }
 
 #[test]
@@ -233,7 +251,7 @@ fn a_first_message_that_arrives_after_the_end_is_followed_by_the_end() {
     world.at("1m").set("Db", Level::Ok);
     world.mood(ChannelKind::Email, Mood::Works);
     let outcome = crate::outbox::Outcome::Accepted { anchor: None };
-    world.feed(crate::engine::Input::Delivered(id, outcome));
+    world.feed(Input::Delivered(id, outcome));
     assert_eq!(world.arrived("ana@example.org"), ["thread Resolved"]);
 }
 
@@ -250,6 +268,21 @@ fn critical_pages_go_first_within_a_turn_and_edits_last() {
         world.outside.sent[before..].iter().map(|(_, one)| word(&one.purpose)).collect();
     let first_edit = order.iter().position(|what| *what == "edit").unwrap();
     assert!(order.iter().take(first_edit).any(|what| *what == "thread"));
+}
+
+#[test]
+fn a_new_critical_goes_ahead_of_what_earlier_inputs_of_its_turn_led_to() {
+    let mut world = World::new(settings());
+    world.set("Db", Level::Critical);
+    let (incident, before) = (world.id("Db"), world.outside.sent.len());
+    let ack = Command::Ack { incident, by: person("ana"), note: None };
+    let now = world.now;
+    let critical = posted("critical", now, now.plus(Duration::from_secs(600)));
+    world.turn(vec![Input::Command(CommandId(900), ack), Input::External(vec![critical])]);
+    let words: Vec<&str> =
+        world.outside.sent[before..].iter().map(|(_, one)| word(&one.purpose)).collect();
+    assert_eq!(words[..2], ["page", "page"], "{words:?}");
+    assert!(words.contains(&"edit"));
 }
 
 #[test]
