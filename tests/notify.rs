@@ -491,7 +491,9 @@ async fn mails_of_an_incident_form_one_thread_with_one_subject() {
     let Some(server) = MailServer::start().await else { return };
     let mut bench = Bench::start(&mail_config(&server), Limits::default());
     let anchor = anchor_of(bench.outcome(page(7, ana_mail(), incident())).await);
-    let expected = Anchor::Email { message_id: "<watchbell-7.42@example.org>".to_owned() };
+    let name = links().installation();
+    let id = |delivery: u64| format!("<watchbell-{delivery}.42.{name}@example.org>");
+    let expected = Anchor::Email { message_id: id(7) };
     assert_eq!(anchor, expected);
     let follow = Delivery {
         purpose: Purpose::Thread { person: None },
@@ -504,11 +506,11 @@ async fn mails_of_an_incident_form_one_thread_with_one_subject() {
     let mut mails = server.wait_for(|mails| mails.len() == 2, DEADLINE).await;
     mails.sort_by_key(|mail| mail.header("message-id").to_owned());
     let [first, second] = &mails[..] else { panic!("{mails:?}") };
-    assert_eq!(first.header("message-id"), "<watchbell-7.42@example.org>");
+    assert_eq!(first.header("message-id"), id(7));
     assert_eq!(first.header("in-reply-to"), "");
-    assert_eq!(second.header("message-id"), "<watchbell-8.42@example.org>");
-    assert_eq!(second.header("in-reply-to"), "<watchbell-7.42@example.org>");
-    assert_eq!(second.header("references"), "<watchbell-7.42@example.org>");
+    assert_eq!(second.header("message-id"), id(8));
+    assert_eq!(second.header("in-reply-to"), id(7));
+    assert_eq!(second.header("references"), id(7));
     assert_eq!(first.header("subject"), second.header("subject"));
     assert_eq!(first.header("subject"), "[Watchbell] error_rate api (#42)");
     for mail in &mails {
@@ -699,9 +701,10 @@ async fn a_webhook_gets_alertmanagers_body_and_a_key_that_a_repeat_keeps() {
 
     let hooks = seen.borrow().clone();
     let header = |index: usize, name: &str| hooks[index].headers[name].to_str().unwrap().to_owned();
-    assert_eq!(header(0, "idempotency-key"), "watchbell-5");
-    assert_eq!(header(1, "idempotency-key"), "watchbell-5");
-    assert_eq!(header(2, "idempotency-key"), "watchbell-6");
+    let key = |delivery: u64| format!("watchbell-{}-{delivery}", links().installation());
+    assert_eq!(header(0, "idempotency-key"), key(5));
+    assert_eq!(header(1, "idempotency-key"), key(5));
+    assert_eq!(header(2, "idempotency-key"), key(6));
     assert_eq!(header(0, "authorization"), "Bearer hook-token");
     assert_eq!(header(0, "x-team"), "ops");
     assert_eq!(header(0, "content-type"), "application/json");

@@ -27,6 +27,7 @@ use crate::secrets::{self, Secret};
 pub(super) struct Channels {
     settings: Arc<Settings>,
     links: Links,
+    installation: String,
     url: String,
     wire: Wire,
     slack: Option<Slack>,
@@ -81,6 +82,7 @@ impl Channels {
         }
         Ok(Self {
             settings: Arc::clone(&config.settings),
+            installation: links.installation(),
             links,
             url: config.http.url.clone(),
             wire: Wire::new(connector),
@@ -186,7 +188,8 @@ impl Channels {
             .iter()
             .find(|one| one.name == *route)
             .map_or(&[][..], |one| &one.group_by);
-        Context { delivery, notice, group_by, url: &self.url }
+        let installation = &self.installation;
+        Context { delivery, notice, group_by, url: &self.url, installation }
     }
 }
 
