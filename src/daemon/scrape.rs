@@ -5,6 +5,7 @@
 
 mod evaluate;
 mod failure;
+pub(crate) mod lookup;
 mod fetch;
 mod plan;
 pub(crate) mod tls;
