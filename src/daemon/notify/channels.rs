@@ -17,7 +17,7 @@ use super::format::{Notice, Wording};
 use super::slack::Slack;
 use super::socket::Opening;
 use super::webhook::{Context, Webhook};
-use super::wire::{Wire, connector};
+use super::wire::{self, Wire};
 use super::{Limits, NotifyError, terminal};
 use crate::links::Links;
 use crate::secrets::{self, Secret};
@@ -39,7 +39,7 @@ pub(super) struct Channels {
 
 impl Channels {
     pub(super) fn new(config: &Config, links: Links) -> Result<Self, NotifyError> {
-        let connector = connector();
+        let connector = wire::connector();
         let slack = config
             .slack
             .as_ref()
@@ -85,7 +85,7 @@ impl Channels {
             installation: links.installation(),
             links,
             url: config.http.url.clone(),
-            wire: Wire::new(connector),
+            wire: Wire::new(wire::connector()),
             slack,
             socket,
             signing,

@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 /// Lookups at the same time; a small part of the threads that block.
 const LOOKUPS_MAX: usize = 32;
 
-/// A resolver; a clone counts with it.
+/// A resolver; a clone counts with it, another one apart.
 #[derive(Clone, Debug)]
 pub(crate) struct Lookup(Arc<Semaphore>);
 
