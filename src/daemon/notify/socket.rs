@@ -67,7 +67,7 @@ impl Opening {
         let manager = connector.new_clients_manager(environment);
         if ear.manager.set(Arc::downgrade(&manager)).is_err() {
             debug!("an ear hears one socket only");
-            return;
+            return until.await;
         }
         let is_open = Arc::clone(&ear.is_open);
         let token: SlackApiToken = slack::api_token(&self.token);
@@ -76,7 +76,7 @@ impl Opening {
             .with_initial_backoff_in_seconds(REOPEN_SECONDS);
         if let Err(error) = manager.register_new_token(&settings, token, Arc::new(ear)).await {
             warn!(%error, "slack's socket cannot be opened");
-            return;
+            return until.await;
         }
         manager.start().await;
         tokio::select! {
