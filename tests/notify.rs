@@ -384,6 +384,19 @@ async fn the_daemon_is_cut_off_when_the_newest_attempt_over_every_channel_failed
     slack.fail_next("*", Fault::Status(500));
     bench.outcome(page(4, ana(), incident())).await;
     assert!(bench.notifier.is_cut_off());
+    bench.notifier.reconfigure(&configuration(), links()).unwrap();
+    assert!(!bench.notifier.is_cut_off(), "what failed may be gone or mended");
+}
+
+#[tokio::test]
+async fn an_edit_that_fails_says_nothing_about_its_channel() {
+    let (slack, mut bench) = slack_bench(Limits::default()).await;
+    let anchor = anchor_of(bench.outcome(page(1, ana(), incident())).await);
+    slack.fail_next("chat.update", Fault::Refused("message_not_found"));
+    let edit =
+        Delivery { purpose: Purpose::Edit, anchor: Some(anchor), ..page(2, ana(), incident()) };
+    assert!(matches!(bench.outcome(edit).await, Outcome::Failed { .. }));
+    assert!(!bench.notifier.is_cut_off());
 }
 
 #[tokio::test]
