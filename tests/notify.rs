@@ -384,6 +384,19 @@ async fn the_daemon_is_cut_off_when_the_newest_attempt_over_every_channel_failed
     slack.fail_next("*", Fault::Status(500));
     bench.outcome(page(4, ana(), incident())).await;
     assert!(bench.notifier.is_cut_off());
+    bench.notifier.reconfigure(&configuration(), links()).unwrap();
+    assert!(!bench.notifier.is_cut_off(), "what failed may be gone or mended");
+}
+
+#[tokio::test]
+async fn an_edit_that_fails_says_nothing_about_its_channel() {
+    let (slack, mut bench) = slack_bench(Limits::default()).await;
+    let anchor = anchor_of(bench.outcome(page(1, ana(), incident())).await);
+    slack.fail_next("chat.update", Fault::Refused("message_not_found"));
+    let edit =
+        Delivery { purpose: Purpose::Edit, anchor: Some(anchor), ..page(2, ana(), incident()) };
+    assert!(matches!(bench.outcome(edit).await, Outcome::Failed { .. }));
+    assert!(!bench.notifier.is_cut_off());
 }
 
 #[tokio::test]
@@ -491,7 +504,9 @@ async fn mails_of_an_incident_form_one_thread_with_one_subject() {
     let Some(server) = MailServer::start().await else { return };
     let mut bench = Bench::start(&mail_config(&server), Limits::default());
     let anchor = anchor_of(bench.outcome(page(7, ana_mail(), incident())).await);
-    let expected = Anchor::Email { message_id: "<watchbell-7.42@example.org>".to_owned() };
+    let name = links().installation();
+    let id = |delivery: u64| format!("<watchbell-{delivery}.42.{name}@example.org>");
+    let expected = Anchor::Email { message_id: id(7) };
     assert_eq!(anchor, expected);
     let follow = Delivery {
         purpose: Purpose::Thread { person: None },
@@ -504,11 +519,11 @@ async fn mails_of_an_incident_form_one_thread_with_one_subject() {
     let mut mails = server.wait_for(|mails| mails.len() == 2, DEADLINE).await;
     mails.sort_by_key(|mail| mail.header("message-id").to_owned());
     let [first, second] = &mails[..] else { panic!("{mails:?}") };
-    assert_eq!(first.header("message-id"), "<watchbell-7.42@example.org>");
+    assert_eq!(first.header("message-id"), id(7));
     assert_eq!(first.header("in-reply-to"), "");
-    assert_eq!(second.header("message-id"), "<watchbell-8.42@example.org>");
-    assert_eq!(second.header("in-reply-to"), "<watchbell-7.42@example.org>");
-    assert_eq!(second.header("references"), "<watchbell-7.42@example.org>");
+    assert_eq!(second.header("message-id"), id(8));
+    assert_eq!(second.header("in-reply-to"), id(7));
+    assert_eq!(second.header("references"), id(7));
     assert_eq!(first.header("subject"), second.header("subject"));
     assert_eq!(first.header("subject"), "[Watchbell] error_rate api (#42)");
     for mail in &mails {
@@ -699,9 +714,10 @@ async fn a_webhook_gets_alertmanagers_body_and_a_key_that_a_repeat_keeps() {
 
     let hooks = seen.borrow().clone();
     let header = |index: usize, name: &str| hooks[index].headers[name].to_str().unwrap().to_owned();
-    assert_eq!(header(0, "idempotency-key"), "watchbell-5");
-    assert_eq!(header(1, "idempotency-key"), "watchbell-5");
-    assert_eq!(header(2, "idempotency-key"), "watchbell-6");
+    let key = |delivery: u64| format!("watchbell-{}-{delivery}", links().installation());
+    assert_eq!(header(0, "idempotency-key"), key(5));
+    assert_eq!(header(1, "idempotency-key"), key(5));
+    assert_eq!(header(2, "idempotency-key"), key(6));
     assert_eq!(header(0, "authorization"), "Bearer hook-token");
     assert_eq!(header(0, "x-team"), "ops");
     assert_eq!(header(0, "content-type"), "application/json");

@@ -47,8 +47,11 @@ use crate::{http, systemd};
 const INPUTS_MAX: usize = 1024;
 /// Requests of people and programs that may wait.
 const REQUESTS_MAX: usize = 256;
+/// How long tasks may take to finish what they have begun: attempts in flight, requests, the last
+/// second of samples. With the next one and the runtime's end it stays below ten seconds.
+const TASKS_GRACE: Duration = Duration::from_millis(5500);
 /// How long the engine may take to finish its last turn.
-const STOP_GRACE: Duration = Duration::from_secs(8);
+const ENGINE_GRACE: Duration = Duration::from_millis(2500);
 /// A timer that is later than this withholds the heartbeat.
 const LATE_MAX: Duration = Duration::from_secs(30);
 
@@ -157,6 +160,10 @@ struct App {
     pulse: Arc<ArcSwap<Pulse>>,
     pilot: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     parts: Option<Parts>,
+    /// Tasks whose end a stop waits for.
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+    /// Dropped to end the running heartbeat.
+    beating: Option<oneshot::Sender<()>>,
 }
 
 /// What is handed to tasks when they start.
@@ -202,7 +209,8 @@ impl App {
         }));
         let tokens = tokens_of(&setup.config)?;
         let links = Links::new(key, &setup.config.http.url);
-        let notifier = Notifier::new(&setup.config, links, Arc::clone(&metrics))?;
+        let notifier = Notifier::new(&setup.config, links, Arc::clone(&metrics))?
+            .with_clock(Arc::clone(&clock));
         let scraper = Scraper::new(crate::scrape::Parts {
             config: Arc::clone(&setup.config),
             series: series.clone(),
@@ -254,6 +262,8 @@ impl App {
             pulse: Arc::new(ArcSwap::from_pointee(pulse)),
             pilot: None,
             parts: Some(Parts { pilot, scraper, deliveries }),
+            tasks: Vec::new(),
+            beating: None,
         })
     }
 
@@ -263,12 +273,11 @@ impl App {
         let notifier = self.notifier.clone();
         let (inputs, supervisor, stop) =
             (self.inputs.clone(), self.supervisor.clone(), self.stopped());
-        self.supervisor
-            .spawn(Kind::Sender, notifier.run(parts.deliveries, inputs, supervisor, stop));
+        self.spawn(Kind::Sender, notifier.run(parts.deliveries, inputs, supervisor, stop));
         let (notifier, desk) = (self.notifier.clone(), self.handle.desk.clone());
         self.supervisor
             .spawn(Kind::Socket, notifier.listen(desk, self.supervisor.clone(), self.stopped()));
-        self.supervisor.spawn(Kind::Scraper, parts.scraper.run(self.stopped()));
+        self.spawn(Kind::Scraper, parts.scraper.run(self.stopped()));
         let journal = samples::Journal::new(
             &self.setup.state.join("samples"),
             self.series.clone(),
@@ -276,9 +285,12 @@ impl App {
             Arc::clone(&self.metrics),
             self.keep.clone(),
         );
-        self.supervisor.spawn(Kind::Samples, journal.run(self.stopped()));
+        self.spawn(Kind::Samples, journal.run(self.stopped()));
         self.start_http()?;
-        self.start_heartbeat();
+        match heartbeat_of(&self.setup.config) {
+            Ok(heartbeat) => self.start_heartbeat(heartbeat),
+            Err(error) => error!(%error, "no heartbeat is sent"),
+        }
         self.ready.store(true, Ordering::SeqCst);
         systemd::ready();
         self.say_status();
@@ -299,14 +311,22 @@ impl App {
             .enable_time()
             .build()
             .map_err(|source| system("starting the engine's thread", source))?;
-        let thread = std::thread::Builder::new()
-            .name("engine".to_owned())
-            .spawn(move || runtime.block_on(pilot.run(stopping, alive)))
+        let thread = self
+            .supervisor
+            .spawn_thread(Kind::Engine, "engine", move || {
+                runtime.block_on(pilot.run(stopping, alive));
+            })
             .map_err(|source| system("starting the engine's thread", source))?;
         Ok((stop, thread))
     }
 
-    fn start_http(&self) -> Result<(), AppError> {
+    /// Starts a task whose end a stop waits for.
+    fn spawn(&mut self, kind: Kind, task: impl Future<Output = ()> + Send + 'static) {
+        let task = self.supervisor.spawn(kind, task);
+        self.tasks.push(task);
+    }
+
+    fn start_http(&mut self) -> Result<(), AppError> {
         let context = self.http_context();
         let listener = self.setup.listener.try_clone();
         let listener = listener.and_then(|listener| {
@@ -314,12 +334,11 @@ impl App {
             tokio::net::TcpListener::from_std(listener)
         });
         let listener = listener.map_err(|source| system("listening", source))?;
-        self.supervisor.spawn(Kind::Server, http::serve(listener, context.clone(), self.stopped()));
+        self.spawn(Kind::Server, http::serve(listener, context.clone(), self.stopped()));
         let socket = socket_path(&self.setup.state);
         match bind_socket(&socket) {
             Ok(listener) => {
-                self.supervisor
-                    .spawn(Kind::Server, http::serve_unix(listener, context, self.stopped()));
+                self.spawn(Kind::Server, http::serve_unix(listener, context, self.stopped()));
             }
             Err(error) => {
                 warn!(path = %socket.display(), %error, "no unix socket; commands use HTTP");
@@ -349,16 +368,10 @@ impl App {
         })
     }
 
-    fn start_heartbeat(&self) {
-        let Some(reference) = &self.setup.config.deadman else { return };
-        let ping = secrets::resolve(reference).map_err(|error| error.to_string());
-        let heartbeat = match ping.and_then(|ping| Heartbeat::new(&ping)) {
-            Ok(heartbeat) => heartbeat,
-            Err(error) => {
-                error!(%error, "no heartbeat is sent");
-                return;
-            }
-        };
+    /// Starts the heartbeat, in the place of the one before.
+    fn start_heartbeat(&mut self, heartbeat: Option<Heartbeat>) {
+        self.beating = None;
+        let Some(heartbeat) = heartbeat else { return };
         let (pulse, clock) = (Arc::clone(&self.pulse), Arc::clone(&self.clock));
         let notifier = self.notifier.clone();
         let healthy = move || {
@@ -368,7 +381,16 @@ impl App {
                 && pulse.late <= LATE_MAX
                 && clock.now().since(pulse.at) <= LATE_MAX
         };
-        self.supervisor.spawn(Kind::Heartbeat, heartbeat.run(healthy, self.stopped()));
+        let (beating, replaced) = oneshot::channel::<()>();
+        let stopped = self.stopped();
+        let stop = async move {
+            tokio::select! {
+                () = stopped => {}
+                _ = replaced => {}
+            }
+        };
+        self.supervisor.spawn(Kind::Heartbeat, heartbeat.run(healthy, stop));
+        self.beating = Some(beating);
     }
 
     /// Waits for what comes from outside until something ends it.
@@ -376,20 +398,18 @@ impl App {
         let mut status = tokio::time::interval(Duration::from_secs(10));
         loop {
             tokio::select! {
-                _ = signals.terminate.recv() => {
-                    info!(signal = "SIGTERM", "stopping");
-                    return Ok(());
-                }
-                _ = signals.interrupt.recv() => {
-                    info!(signal = "SIGINT", "stopping");
-                    return Ok(());
-                }
-                _ = signals.hangup.recv() => {
-                    if let Err(refused) = self.reload().await {
+                () = signals.stop.heard() => return Ok(()),
+                _ = signals.hangup.recv() => tokio::select! {
+                    // A reload that something holds up must not hold up a stop.
+                    () = signals.stop.heard() => return Ok(()),
+                    done = self.reload() => if let Err(refused) = done {
                         error!(%refused, "the configuration was refused; nothing has changed");
                     }
-                }
-                Some(control) = self.controls.recv() => self.handle_control(control).await,
+                },
+                Some(control) = self.controls.recv() => tokio::select! {
+                    () = signals.stop.heard() => return Ok(()),
+                    () = self.handle_control(control) => {}
+                },
                 Some(kind) = self.ended.recv() => return Err(AppError::Ended(kind)),
                 changed = self.stopping.changed() => {
                     if changed.is_err() || *self.stopping.borrow() {
@@ -420,12 +440,25 @@ impl App {
         systemd::stopping();
         self.ready.store(false, Ordering::SeqCst);
         self.handle.stop.send_replace(true);
+        let tasks = std::mem::take(&mut self.tasks);
+        let all_ended = async {
+            for task in tasks {
+                // A task that panicked has been told of.
+                drop(task.await);
+            }
+        };
+        if tokio::time::timeout(TASKS_GRACE, all_ended).await.is_err() {
+            warn!(
+                "some tasks did not end in time; what they had begun is begun again at the start"
+            );
+        }
+        // The engine goes last, so that what became of the last attempts is recorded.
         if let Some((stop, thread)) = self.pilot.take() {
             if stop.send(()).is_err() {
                 error!("the engine had ended before it was told to");
             }
             let joined = tokio::task::spawn_blocking(move || thread.join());
-            match tokio::time::timeout(STOP_GRACE, joined).await {
+            match tokio::time::timeout(ENGINE_GRACE, joined).await {
                 Ok(Ok(Ok(()))) => {}
                 Ok(_) => error!("the engine panicked; the journal holds what was decided"),
                 Err(_) => error!("the engine did not stop in time; the journal holds the rest"),
@@ -456,11 +489,33 @@ fn tokens_of(config: &Config) -> Result<BTreeMap<PersonId, Secret>, SecretError>
     config.http.tokens.iter().map(resolved).collect()
 }
 
+/// The heartbeat of a configuration, if it has one.
+fn heartbeat_of(config: &Config) -> Result<Option<Heartbeat>, String> {
+    let Some(reference) = &config.deadman else { return Ok(None) };
+    let ping = secrets::resolve(reference).map_err(|error| format!("[deadman] ping: {error}"))?;
+    Heartbeat::new(&ping).map(Some)
+}
+
 /// The signals that a daemon obeys.
 struct Signals {
     hangup: Signal,
+    stop: StopSignals,
+}
+
+struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
+}
+
+impl StopSignals {
+    /// Waits for one of them.
+    async fn heard(&mut self) {
+        let signal = tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        };
+        info!(signal, "stopping");
+    }
 }
 
 impl Signals {
@@ -468,8 +523,10 @@ impl Signals {
         let listen = |kind| signal(kind).map_err(|source| system("listening to signals", source));
         Ok(Self {
             hangup: listen(SignalKind::hangup())?,
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
+            stop: StopSignals {
+                terminate: listen(SignalKind::terminate())?,
+                interrupt: listen(SignalKind::interrupt())?,
+            },
         })
     }
 }

@@ -47,6 +47,12 @@ impl Clock {
         Some(step)
     }
 
+    /// Makes the clock show another time than the wall, as after a step of the wall.
+    #[cfg(test)]
+    pub(crate) fn shift(&self, by_ms: i64) {
+        *self.base_ms.lock() += by_ms;
+    }
+
     /// Returns the time since the start.
     #[must_use]
     pub fn elapsed(&self) -> Duration {
@@ -77,7 +83,7 @@ mod tests {
     #[test]
     fn a_step_is_handed_out_once() {
         let clock = Clock::start();
-        *clock.base_ms.lock() -= 3_600_000;
+        clock.shift(-3_600_000);
         let step = clock.take_step().expect("an hour is a step");
         assert!((3_599_000..=3_601_000).contains(&step));
         assert_eq!(clock.take_step(), None);

@@ -32,9 +32,17 @@ impl Collector {
         if self.is_busy.swap(true, Ordering::AcqRel) {
             return Err("the collection before still waits; a mount may not answer".to_owned());
         }
-        let text = host_text(now);
-        self.is_busy.store(false, Ordering::Release);
-        Ok(text)
+        let _free_when_dropped = Busy(&self.is_busy);
+        Ok(host_text(now))
+    }
+}
+
+/// Takes the mark away whichever way a collection ends; one that stays would be the last.
+struct Busy<'a>(&'a AtomicBool);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 

@@ -44,7 +44,9 @@ impl Desk {
         self.view.load_full()
     }
 
-    /// Hands a command in and waits until it is durable and answered.
+    /// Hands a command in and waits until it is durable and answered. While the journal cannot be
+    /// written it is answered from memory, as pages are sent: an answer stops a page at once, and
+    /// what a crash then loses is asked again by the page that comes back.
     ///
     /// # Errors
     /// The daemon is stopping.
@@ -52,6 +54,16 @@ impl Desk {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Request::Command(command, answer)).await.map_err(|_| Closed)?;
         answered.await.map_err(|_| Closed)
+    }
+
+    /// Hands alerts in without waiting until they are durable, which takes as long as a full disk
+    /// is full.
+    ///
+    /// # Errors
+    /// The daemon is stopping.
+    pub async fn hand_in(&self, alerts: Vec<PostedAlert>) -> Result<(), Closed> {
+        let (answer, _) = oneshot::channel();
+        self.requests.send(Request::Alerts(alerts, answer)).await.map_err(|_| Closed)
     }
 
     /// Hands alerts in and waits until they are durable.

@@ -12,6 +12,7 @@ use http_body_util::Full;
 use tracing::{info, warn};
 use url::Url;
 
+use crate::scrape::lookup::Lookup;
 use crate::scrape::tls::{self, HttpClient};
 use crate::secrets::Secret;
 
@@ -47,7 +48,7 @@ impl Heartbeat {
         let url = Url::parse(ping.reveal()).ok();
         let url = url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let url = url.ok_or("`deadman.ping` is no http:// or https:// address")?;
-        Ok(Self { client: tls::plain_client(), url })
+        Ok(Self { client: tls::plain_client(Lookup::default()), url })
     }
 
     /// Beats until `stop` resolves, at once and then every half minute, while `healthy` says so.

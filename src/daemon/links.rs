@@ -46,6 +46,14 @@ impl Links {
         Self { key, url: url.trim_end_matches('/').to_owned() }
     }
 
+    /// Names this state folder, in eight hexadecimal digits. Numbers of incidents and deliveries
+    /// begin anew in another one, and receivers drop in silence what carries a name that they know.
+    #[must_use]
+    pub fn installation(&self) -> String {
+        let hash = self.mac(b"installation").finalize().into_bytes();
+        hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Returns the page of an incident.
     #[must_use]
     pub fn incident(&self, incident: IncidentId) -> String {
@@ -114,6 +122,14 @@ mod tests {
         assert_eq!(links.read(&text, Timestamp(100)), Ok(token));
         assert_eq!(links.read(&text, Timestamp(101)), Err(BadToken::Expired));
         assert_eq!(links.incident(IncidentId(42)), "https://ops.example.org/incidents/42");
+    }
+
+    #[test]
+    fn an_installation_has_a_name_of_its_own_that_stays() {
+        let name = Links::new([7; 32], "http://x").installation();
+        assert_eq!(name, Links::new([7; 32], "http://elsewhere").installation());
+        assert_ne!(name, Links::new([8; 32], "http://x").installation());
+        assert!(name.len() == 8 && name.chars().all(|one| one.is_ascii_hexdigit()), "{name}");
     }
 
     #[test]

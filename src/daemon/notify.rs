@@ -24,7 +24,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, warn};
 use watchbell_config::value::Config;
 use watchbell_paging::engine::Input;
-use watchbell_paging::outbox::{Address, Delivery, Outcome};
+use watchbell_paging::outbox::{Address, Delivery, Outcome, Purpose};
 use watchbell_paging::route::ChannelKind;
 
 use crate::clock::Clock;
@@ -41,9 +41,9 @@ use socket::Ear;
 pub use slack::action::{Action, SlackAction, parse_action, verify_signature};
 
 /// What in-flight attempts get after the stop, within the ten seconds of the whole process.
-const STOP_GRACE: Duration = Duration::from_secs(5);
+const STOP_GRACE: Duration = Duration::from_secs(4);
 /// How long the engine may take to hear the last outcomes.
-const TELL_GRACE: Duration = Duration::from_secs(2);
+const TELL_GRACE: Duration = Duration::from_secs(1);
 /// Without anything else to wait for.
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -112,6 +112,14 @@ impl Notifier {
         })
     }
 
+    /// Returns the notifier with the clock of the whole process. Its steps belong to the one who
+    /// feeds the engine and are never taken here; a clock of its own would not hear of them.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
     /// Returns the notifier with other time limits.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
@@ -125,6 +133,8 @@ impl Notifier {
     /// As [`Notifier::new`]; then nothing has changed.
     pub fn reconfigure(&self, config: &Config, links: Links) -> Result<(), NotifyError> {
         self.channels.store(Arc::new(Channels::new(config, links)?));
+        // What failed before may be gone or mended; only what is tried from now on tells.
+        self.reached.lock().clear();
         self.reloads.send_replace(());
         Ok(())
     }
@@ -333,10 +343,6 @@ impl Sender {
             ended: self.ended.clone(),
         };
         self.supervisor.spawn(Kind::Errand, async move {
-            // A step of the wall clock only matters to dates inside messages.
-            if let Some(step_ms) = clock.take_step() {
-                debug!(step_ms, "dates in messages follow the wall clock");
-            }
             let attempt = channels.attempt(&delivery, clock.now(), limits);
             promise.keep(Box::pin(attempt).await);
         });
@@ -357,7 +363,10 @@ impl Sender {
             .with_label_values(&[channel])
             .observe(end.took.as_secs_f64());
         let is_reached = matches!(end.outcome, Outcome::Accepted { .. });
-        self.notifier.reached.lock().insert(end.delivery.address.kind(), is_reached);
+        // An edit may fail because its message was deleted; that says nothing about the channel.
+        if is_reached || end.delivery.purpose != Purpose::Edit {
+            self.notifier.reached.lock().insert(end.delivery.address.kind(), is_reached);
+        }
         self.report(&end.delivery, end.outcome);
     }
 

@@ -93,7 +93,17 @@ impl Pilot {
             }
             self.collect(&mut batch, &mut desk);
         }
-        self.turn(vec![Input::Tick], &mut desk, &mut journal);
+        // What was handed in before the stop is recorded and answered; nothing more comes in.
+        self.inputs.close();
+        self.requests.close();
+        loop {
+            self.collect(&mut batch, &mut desk);
+            self.turn(std::mem::take(&mut batch), &mut desk, &mut journal);
+            alive(self.pulse(&journal));
+            if self.inputs.is_empty() && self.requests.is_empty() {
+                break;
+            }
+        }
         self.save_snapshot(&mut journal);
         self.write_alive(&mut journal);
         info!("the engine has stopped");
@@ -220,6 +230,8 @@ impl Counter {
                 Input::Command(id, command)
             }
             Request::Alerts(alerts, answer) => {
+                // Whoever gave up is forgotten, or a long failure of the journal would pile them up.
+                self.posts.retain(|waiting| !waiting.is_closed());
                 self.posts.push(answer);
                 Input::External(alerts)
             }

@@ -5,6 +5,7 @@
 
 mod evaluate;
 mod failure;
+pub(crate) mod lookup;
 mod fetch;
 mod plan;
 pub(crate) mod tls;
@@ -18,9 +19,10 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use watchbell_config::value::Config;
+use watchbell_metrics::label::{MatchOp, Matcher};
 use watchbell_metrics::round::{Due, Rounds};
 use watchbell_metrics::rule::Rule;
-use watchbell_metrics::sample::Millis;
+use watchbell_metrics::sample::{Millis, Source as _, TimeRange};
 use watchbell_metrics::series::{self, Read, Retention};
 use watchbell_paging::engine::Input;
 use watchbell_paging::time::Timestamp;
@@ -47,6 +49,8 @@ const WATCHES_MAX: usize = 16;
 const IDLE: Duration = Duration::from_secs(1);
 /// The clock may lag by this before the rounds are begun anew.
 const STEP_BACK_MAX: Millis = 1000;
+/// Samples may be ahead of the clock by this; a clock that was set back by less is waited for.
+const FUTURE_MAX: Millis = 60_000;
 /// How often old samples are dropped and the gauges of series are set.
 const HOUSE: Duration = Duration::from_secs(5);
 
@@ -421,12 +425,32 @@ fn reads<'a>(rules: impl Iterator<Item = (usize, &'a Arc<Rule>)>) -> Vec<Read> {
     reads
 }
 
+/// Forgets every sample if some are of a time that is still to come: the clock was set back, in
+/// this process or before it started. A series takes nothing older than its newest sample, so all
+/// rules would read what was, until that time has come again. Without history they are "no data"
+/// for a window, which resolves nothing; a window over both times would invent rates.
+fn forget_the_future(series: &series::Store, now: Millis) {
+    let range = TimeRange { from: now.saturating_add(FUTURE_MAX), to: Millis::MAX };
+    let Ok(up) = Matcher::new("__name__", MatchOp::Equal, "up") else { return };
+    let newest = series.select(&[up], range).iter().filter_map(|one| one.newest(range)).count();
+    if 0 < newest {
+        tracing::warn!(
+            targets = newest,
+            "there are samples of the future because the clock was set back; windows begin anew"
+        );
+        series.expire(Millis::MAX);
+    }
+}
+
 /// Drops what nobody needs any more and sets the gauges, now and then, off the hot path.
 async fn keep_house(series: series::Store, clock: Arc<Clock>, metrics: Arc<Metrics>) {
+    let mut tick = tokio::time::interval(HOUSE);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        tokio::time::sleep(HOUSE).await;
+        tick.tick().await;
         let (series, now) = (series.clone(), clock.now().as_millis());
         let work = tokio::task::spawn_blocking(move || {
+            forget_the_future(&series, now);
             series.expire(now);
             series.stats()
         });

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::time::Duration;
+use std::{io, thread};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -14,6 +15,8 @@ const RESTART_WAIT_MAX: Duration = Duration::from_secs(30);
 /// What a task is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// The thread that owns the engine.
+    Engine,
     /// Scrapes targets and evaluates rules.
     Scraper,
     /// Collects metrics of this host and process.
@@ -46,9 +49,12 @@ enum Ending {
 impl Kind {
     fn ending(self) -> Ending {
         match self {
-            Self::Scraper | Self::Sender | Self::Server | Self::Samples | Self::Control => {
-                Ending::Stop
-            }
+            Self::Engine
+            | Self::Scraper
+            | Self::Sender
+            | Self::Server
+            | Self::Samples
+            | Self::Control => Ending::Stop,
             Self::Collector | Self::Errand | Self::Socket | Self::Heartbeat => Ending::Log,
         }
     }
@@ -88,6 +94,23 @@ impl Supervisor {
         })
     }
 
+    /// Starts a thread of its own; its end counts as a task's does.
+    ///
+    /// # Errors
+    /// The system has no thread for it.
+    pub fn spawn_thread(
+        &self,
+        kind: Kind,
+        name: &str,
+        work: impl FnOnce() + Send + 'static,
+    ) -> io::Result<thread::JoinHandle<()>> {
+        let end = End { kind, ended: self.ended.clone() };
+        thread::Builder::new().name(name.to_owned()).spawn(move || {
+            let _told_when_dropped = end;
+            work();
+        })
+    }
+
     /// Starts a task that is started again, ever more slowly, whenever it ends.
     pub fn spawn_again<M, F>(&self, kind: Kind, mut make: M) -> JoinHandle<()>
     where
@@ -106,6 +129,24 @@ impl Supervisor {
     }
 }
 
+/// Tells of the end of a thread, whichever way it ends.
+struct End {
+    kind: Kind,
+    ended: mpsc::UnboundedSender<Kind>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let kind = self.kind;
+        if thread::panicking() {
+            error!(?kind, "a thread panicked");
+        }
+        if kind.ending() == Ending::Stop && self.ended.send(kind).is_err() {
+            tracing::debug!(?kind, "ended while the process is stopping");
+        }
+    }
+}
+
 #[allow(clippy::disallowed_methods, reason = "this file is the door to spawning")]
 fn start<F>(task: F) -> JoinHandle<F::Output>
 where
@@ -113,4 +154,29 @@ where
     F::Output: Send + 'static,
 {
     tokio::spawn(task)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_essential_task_that_ends_or_panics_is_told_of_and_an_errand_is_not() {
+        let (supervisor, mut ended) = Supervisor::new();
+        supervisor.spawn(Kind::Errand, async {}).await.unwrap();
+        supervisor.spawn(Kind::Errand, async { panic!("on purpose") }).await.unwrap();
+        supervisor.spawn(Kind::Scraper, async {}).await.unwrap();
+        supervisor.spawn(Kind::Sender, async { panic!("on purpose") }).await.unwrap();
+        assert_eq!(ended.try_recv(), Ok(Kind::Scraper));
+        assert_eq!(ended.try_recv(), Ok(Kind::Sender));
+        assert!(ended.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_panics_is_told_of() {
+        let (supervisor, mut ended) = Supervisor::new();
+        let thread = supervisor.spawn_thread(Kind::Engine, "engine", || panic!("on purpose"));
+        assert!(thread.unwrap().join().is_err());
+        assert_eq!(ended.recv().await, Some(Kind::Engine));
+    }
 }

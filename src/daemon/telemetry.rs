@@ -8,6 +8,7 @@ use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
 };
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, fmt};
@@ -152,7 +153,7 @@ pub fn log_to(reader: LogTo) {
         LogTo::Newcomer => "error",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter).with(filter_fn(may_be_told));
     let in_journal = reader == LogTo::Service && std::env::var_os("JOURNAL_STREAM").is_some();
     let started = match tracing_journald::layer() {
         Ok(journal) if in_journal => registry.with(journal).try_init(),
@@ -165,6 +166,12 @@ pub fn log_to(reader: LogTo) {
     if started.is_err() {
         tracing::debug!("the log was started before");
     }
+}
+
+/// slack-morphism writes the address of a socket that it cannot open, and whoever has that address
+/// hears our clicks. What matters of it is told by the module that uses it.
+fn may_be_told(metadata: &tracing::Metadata<'_>) -> bool {
+    metadata.target().split("::").next() != Some("slack_morphism")
 }
 
 struct Build<'a> {
@@ -223,7 +230,25 @@ impl Build<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::sync::Arc;
+
     use super::*;
+
+    #[test]
+    fn addresses_of_slacks_sockets_are_not_written_down() {
+        let written = tempfile::NamedTempFile::new().unwrap();
+        let writer = Arc::new(File::create(written.path()).unwrap());
+        let lines = fmt::layer().with_writer(writer);
+        let log = tracing_subscriber::registry().with(filter_fn(may_be_told)).with(lines);
+        tracing::subscriber::with_default(log, || {
+            tracing::error!(target: "slack_morphism::socket", "wss://example.org/?ticket=s3cret");
+            tracing::error!(target: "slack_morphism", "s3cret");
+            tracing::error!("ours");
+        });
+        let text = std::fs::read_to_string(written.path()).unwrap();
+        assert!(text.contains("ours") && !text.contains("s3cret"), "{text}");
+    }
 
     #[test]
     fn names_of_the_contract_are_there_from_the_start() {

@@ -61,6 +61,29 @@ async fn sighup_puts_new_rules_and_targets_in_force_and_keeps_open_incidents() {
     assert_eq!(acked.json()["sla"], "met");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_heartbeat_that_a_reload_brings_is_sent() {
+    let (service, slack) = (Service::start().await, Slack::start().await);
+    let folder = Folder::new("beat");
+    let daemon = Daemon::start(&folder, &configuration(&service, &slack)).await;
+    let (url, mut beats) = crate::support::count("/ping").await;
+    let secret = folder.write("deadman", &url);
+    let main = folder.path().join("watchbell.toml");
+    let text = std::fs::read_to_string(&main).unwrap();
+    let more = format!("[deadman]\nping = \"file:{}\"\n", secret.display());
+    std::fs::write(&main, format!("{text}\n{more}")).unwrap();
+    let answer = daemon.post("/-/reload", &Value::Null).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let beat = beats.wait_for(|count| 0 < *count);
+    tokio::time::timeout(crate::support::daemon::DEADLINE, beat).await.unwrap().unwrap();
+
+    // A secret that is gone is refused before anything is swapped.
+    std::fs::remove_file(&secret).unwrap();
+    let answer = daemon.post("/-/reload", &Value::Null).await;
+    assert_eq!(answer.status, 400, "{}", answer.text);
+    assert!(answer.text.contains("deadman"), "{}", answer.text);
+}
+
 fn configuration(service: &Service, slack: &Slack) -> String {
     format!(
         r#"

@@ -113,6 +113,79 @@ async fn sigterm_ends_it_cleanly_within_ten_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_taken_during_the_stop_is_not_sent_again() {
+    let (service, slack) = (Service::start().await, Slack::start().await);
+    slack.fail_always("chat.postMessage", Fault::Held);
+    let folder = Folder::new("taken");
+    let mut daemon = Daemon::start(&folder, &configuration(&service, &slack, "0s")).await;
+    service.instruments.gauge.set(2.0);
+    slack.wait_for(|calls| !pages(calls).is_empty(), crate::support::daemon::DEADLINE).await;
+    daemon.signal(Signal::TERM);
+    // The stop is under way when nobody is let in any more.
+    crate::support::daemon::wait_for("the stop", async || {
+        daemon.log().contains("stopping").then_some(())
+    })
+    .await;
+    slack.release();
+    assert!(daemon.ended().await.success(), "{}", daemon.log());
+
+    slack.heal();
+    let daemon = Daemon::start_again(folder.path(), daemon.port()).await;
+    daemon.incidents("the delivery", "open", notified).await;
+    let pages = pages(&slack.calls());
+    assert_eq!(pages.len(), 1, "{pages:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_hanging_pages_hold_up_no_stop_and_none_is_lost() {
+    const PAGES: usize = 200;
+    let slack = Slack::start().await;
+    slack.fail_always("chat.postMessage", Fault::Hang);
+    let body: String =
+        (0..PAGES).map(|number| format!("broken{{part=\"p{number}\"}} 1\n")).collect();
+    let metrics = crate::support::serve("/metrics", body).await;
+    let folder = Folder::new("many");
+    let config = format!(
+        r#"
+[scrape.api]
+url = ["{metrics}"]
+interval = "1s"
+[rule.broken]
+expr = "broken"
+critical = "> 0"
+[person.ana]
+slack = "U01"
+[[route]]
+name = "all"
+group_by = ["part"]
+page = ["ana"]
+fallback = ["ana"]
+[slack]
+token = "env:TEST_SLACK_TOKEN"
+api_url = "{}"
+"#,
+        slack.api_url()
+    );
+    let mut daemon = Daemon::start(&folder, &config).await;
+    let many = |calls: &[Call]| 100 <= pages(calls).len();
+    slack.wait_for(many, crate::support::daemon::DEADLINE).await;
+    let is_all = |all: &[Value]| (all.len() == PAGES).then_some(());
+    daemon.incidents("all incidents", "open", is_all).await;
+    daemon.signal(Signal::TERM);
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(10), daemon.ended()).await;
+    assert!(ended.expect("within ten seconds").success(), "{}", daemon.log());
+
+    slack.heal();
+    let daemon = Daemon::start_again(folder.path(), daemon.port()).await;
+    daemon
+        .incidents("all deliveries", "open", |all| {
+            let told = all.iter().filter(|one| !one["notified_at"].is_null()).count();
+            (told == PAGES).then_some(())
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_daemon_on_the_same_state_is_refused() {
     let (service, slack) = (Service::start().await, Slack::start().await);
     let folder = Folder::new("second");

@@ -12,6 +12,10 @@ pub mod slack;
 use std::future::Future;
 use std::time::Duration;
 
+use axum::Router;
+use axum::routing::{MethodRouter, get};
+use tokio::sync::watch;
+
 /// How long a test waits for what must happen.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 /// How often a condition outside the process is looked at.
@@ -25,6 +29,29 @@ where
     F::Output: Send + 'static,
 {
     tokio::spawn(task)
+}
+
+/// Answers GETs of a path with a text for as long as the test runs; returns the URL.
+pub async fn serve(path: &str, body: String) -> String {
+    start(path, get(move || std::future::ready(body.clone()))).await
+}
+
+/// Answers GETs of a path; returns the URL and how often it was asked.
+pub async fn count(path: &str) -> (String, watch::Receiver<usize>) {
+    let (counter, counted) = watch::channel(0);
+    let counting = get(move || {
+        counter.send_modify(|count| *count += 1);
+        std::future::ready("")
+    });
+    (start(path, counting).await, counted)
+}
+
+async fn start(path: &str, method: MethodRouter) -> String {
+    let router = Router::new().route(path, method);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    spawn(async move { axum::serve(listener, router).await.unwrap() });
+    format!("http://{address}{path}")
 }
 
 /// Waits for `look` to find something, and fails with `what` after the deadline.

@@ -41,6 +41,8 @@ pub enum Fault {
     RateLimited(u64),
     /// No answer, ever.
     Hang,
+    /// The usual answer, but not before `release`.
+    Held,
     /// `ok: false` with this error.
     Refused(&'static str),
     /// 200 with this body.
@@ -62,6 +64,7 @@ struct Shared {
     frames: broadcast::Sender<String>,
     sockets: SocketAddr,
     faults: Mutex<Faults>,
+    released: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -77,7 +80,13 @@ impl Slack {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let sockets = listener.local_addr().unwrap();
         let frames = broadcast::Sender::new(16);
-        let shared = Arc::new(Shared { calls, frames, sockets, faults: Mutex::default() });
+        let shared = Arc::new(Shared {
+            calls,
+            frames,
+            sockets,
+            faults: Mutex::default(),
+            released: watch::Sender::new(false),
+        });
         super::spawn(accept(listener, Arc::clone(&shared)));
         let router =
             Router::new().route("/api/{method}", any(answer)).with_state(Arc::clone(&shared));
@@ -105,6 +114,11 @@ impl Slack {
     /// Works again.
     pub fn heal(&self) {
         *self.shared.faults.lock() = Faults::default();
+    }
+
+    /// Lets every call that is held be answered.
+    pub fn release(&self) {
+        self.shared.released.send_replace(true);
     }
 
     /// Sends a frame to every open socket; what comes back is a call of the method `socket`.
@@ -208,6 +222,10 @@ async fn answer(
         )
             .into_response(),
         Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::Held) => {
+            shared.released.subscribe().wait_for(|released| *released).await.unwrap();
+            axum::Json(as_slack(&shared, &call, number)).into_response()
+        }
         Some(Fault::Refused(error)) => {
             axum::Json(json!({"ok": false, "error": error})).into_response()
         }

@@ -9,7 +9,7 @@ use watchbell_metrics::rule::{Level, RuleName};
 use watchbell_paging::command::{Answer, Command};
 use watchbell_paging::engine::{Input, PostedAlert};
 
-use crate::app::{App, tokens_of};
+use crate::app::{App, heartbeat_of, tokens_of};
 use crate::control::{Control, DrillStarted};
 use crate::links::Links;
 use crate::live::Live;
@@ -56,12 +56,17 @@ impl App {
         if config.http.listen != self.setup.config.http.listen {
             warn!("[http] listen takes effect with the next start");
         }
+        if config.daemon.state != self.setup.config.daemon.state {
+            warn!("[daemon] state takes effect with the next start");
+        }
+        let heartbeat = heartbeat_of(&config)?;
         let tokens = tokens_of(&config).map_err(|error| error.to_string())?;
         let links = Links::new(self.key, &config.http.url);
         self.notifier.reconfigure(&config, links).map_err(|error| error.to_string())?;
         self.scrapes.reconfigure(Arc::clone(&config)).await.map_err(|error| error.to_string())?;
         self.keep.set(&scrape::retention_of(&config));
         self.tokens.store(Arc::new(tokens));
+        self.start_heartbeat(heartbeat);
         let settings = Arc::clone(&config.settings);
         self.inputs
             .send(Input::Configured(settings))
@@ -91,7 +96,8 @@ impl App {
             starts_at: now,
             ends_at: if good { now } else { now.plus(REFUSED_FOR) },
         };
-        if self.handle.desk.post(vec![alert]).await.is_err() {
+        // Not waited for: with a full disk that would hold up every later signal.
+        if self.handle.desk.hand_in(vec![alert]).await.is_err() {
             warn!("the daemon is stopping; the reload is not told of");
         }
     }

@@ -17,7 +17,7 @@ use super::format::{Notice, Wording};
 use super::slack::Slack;
 use super::socket::Opening;
 use super::webhook::{Context, Webhook};
-use super::wire::{Wire, connector};
+use super::wire::{self, Wire};
 use super::{Limits, NotifyError, terminal};
 use crate::links::Links;
 use crate::secrets::{self, Secret};
@@ -27,6 +27,7 @@ use crate::secrets::{self, Secret};
 pub(super) struct Channels {
     settings: Arc<Settings>,
     links: Links,
+    installation: String,
     url: String,
     wire: Wire,
     slack: Option<Slack>,
@@ -38,7 +39,7 @@ pub(super) struct Channels {
 
 impl Channels {
     pub(super) fn new(config: &Config, links: Links) -> Result<Self, NotifyError> {
-        let connector = connector();
+        let connector = wire::connector();
         let slack = config
             .slack
             .as_ref()
@@ -81,9 +82,10 @@ impl Channels {
         }
         Ok(Self {
             settings: Arc::clone(&config.settings),
+            installation: links.installation(),
             links,
             url: config.http.url.clone(),
-            wire: Wire::new(connector),
+            wire: Wire::new(wire::connector()),
             slack,
             socket,
             signing,
@@ -186,7 +188,8 @@ impl Channels {
             .iter()
             .find(|one| one.name == *route)
             .map_or(&[][..], |one| &one.group_by);
-        Context { delivery, notice, group_by, url: &self.url }
+        let installation = &self.installation;
+        Context { delivery, notice, group_by, url: &self.url, installation }
     }
 }
 

@@ -100,7 +100,7 @@ impl Mail {
                 until: now.plus(LINK_LIFE),
             })
         });
-        let id = self.message_id(delivery);
+        let id = self.message_id(delivery, links);
         let mut builder = Message::builder()
             .from(self.from.clone())
             .to(recipient.clone())
@@ -189,9 +189,9 @@ impl Mail {
     }
 
     /// The same for every attempt of a delivery, so that a repeat shows as one mail.
-    fn message_id(&self, delivery: &Delivery) -> String {
-        let domain = self.from.email.domain();
-        format!("<watchbell-{}.{}@{domain}>", delivery.id, delivery.message.incident.id)
+    fn message_id(&self, delivery: &Delivery, links: &Links) -> String {
+        let (domain, incident) = (self.from.email.domain(), delivery.message.incident.id);
+        format!("<watchbell-{}.{incident}.{}@{domain}>", delivery.id, links.installation())
     }
 }
 

@@ -10,10 +10,12 @@ use std::time::Duration;
 use watchbell_paging::id::{DeliveryId, IncidentId};
 use watchbell_paging::level::Severity;
 use watchbell_paging::outbox::{Address, Anchor, Delivery, Outcome, Purpose, Reason};
+use watchbell_paging::route::ChannelKind;
 
-/// Attempts that run at the same time; urgent pages may go beyond.
+/// Attempts over one kind of channel that run at the same time; urgent pages may go beyond. Kinds
+/// are counted apart, so that a mail server that hangs holds no page to Slack up.
 const RUNNING_MAX: usize = 32;
-/// Attempts that run at the same time, urgent pages included.
+/// Attempts over one kind of channel that run at the same time, urgent pages included.
 const RUNNING_URGENT_MAX: usize = 128;
 /// Slack's limit for one channel: a message a second, with short bursts.
 const GATE_PER_SECOND: f64 = 1.0;
@@ -79,7 +81,7 @@ pub(super) struct Queue {
     lanes: BTreeMap<Lane, BTreeMap<Place, Delivery>>,
     sequence: u64,
     running: BTreeMap<Conversation, Running>,
-    running_count: usize,
+    running_counts: BTreeMap<ChannelKind, usize>,
     gates: BTreeMap<Lane, Gate>,
 }
 
@@ -111,7 +113,7 @@ impl Queue {
             return Some(Next::Refuse(delivery, left));
         }
         self.spend(lane, now);
-        self.running_count += 1;
+        *self.running_counts.entry(delivery.address.kind()).or_default() += 1;
         let running = self.running.entry(conversation(&delivery)).or_default();
         *running.count(&delivery) += 1;
         Some(Next::Start(delivery))
@@ -124,7 +126,9 @@ impl Queue {
 
     /// Notes that an attempt ended.
     pub(super) fn finished(&mut self, delivery: &Delivery) {
-        self.running_count = self.running_count.saturating_sub(1);
+        if let Some(count) = self.running_counts.get_mut(&delivery.address.kind()) {
+            *count = count.saturating_sub(1);
+        }
         let key = conversation(delivery);
         if let Some(running) = self.running.get_mut(&key) {
             let count = running.count(delivery);
@@ -144,7 +148,7 @@ impl Queue {
 
     /// Returns how many attempts run.
     pub(super) fn running_count(&self) -> usize {
-        self.running_count
+        self.running_counts.values().sum()
     }
 
     /// Returns everything that waits.
@@ -163,9 +167,15 @@ impl Queue {
     /// Tells whether nothing that runs holds it back.
     fn is_free(&self, rank: Rank, delivery: &Delivery) -> bool {
         let most = if rank == Rank::Urgent { RUNNING_URGENT_MAX } else { RUNNING_MAX };
+        let count = self.running_counts.get(&delivery.address.kind()).copied().unwrap_or_default();
+        // Asked first, because it costs nothing: in a storm thousands wait for an end.
+        count < most && self.is_its_turn(delivery)
+    }
+
+    /// Tells whether nothing of its own conversation holds it back.
+    fn is_its_turn(&self, delivery: &Delivery) -> bool {
         let running = self.running.get(&conversation(delivery)).copied().unwrap_or_default();
-        let is_alone = running.edits == 0 || delivery.purpose != Purpose::Edit;
-        self.running_count < most && running.messages == 0 && is_alone
+        running.messages == 0 && (running.edits == 0 || delivery.purpose != Purpose::Edit)
     }
 
     fn due_at(&self, lane: &Lane, rank: Rank, now: Duration) -> Duration {

@@ -9,6 +9,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ use crate::supervise::{Kind, Supervisor};
 const CLICK_MAX: Duration = Duration::from_millis(2500);
 /// Between two attempts to open a socket.
 const REOPEN_SECONDS: u64 = 5;
+/// How often is looked whether a socket is open.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// What a socket is opened with.
 #[derive(Clone, Debug)]
@@ -64,18 +67,22 @@ impl Opening {
         let manager = connector.new_clients_manager(environment);
         if ear.manager.set(Arc::downgrade(&manager)).is_err() {
             debug!("an ear hears one socket only");
-            return;
+            return until.await;
         }
+        let is_open = Arc::clone(&ear.is_open);
         let token: SlackApiToken = slack::api_token(&self.token);
         let settings = SlackClientSocketModeConfig::new()
             .with_reconnect_timeout_in_seconds(REOPEN_SECONDS)
             .with_initial_backoff_in_seconds(REOPEN_SECONDS);
         if let Err(error) = manager.register_new_token(&settings, token, Arc::new(ear)).await {
             warn!(%error, "slack's socket cannot be opened");
-            return;
+            return until.await;
         }
         manager.start().await;
-        until.await;
+        tokio::select! {
+            () = until => {}
+            () = tell_when_deaf(&is_open) => {}
+        }
         manager.shutdown().await;
     }
 }
@@ -86,11 +93,13 @@ pub(super) struct Ear {
     desk: Desk,
     supervisor: Supervisor,
     manager: OnceLock<Weak<Manager>>,
+    /// Slack has said hello over a socket that has not ended.
+    is_open: Arc<AtomicBool>,
 }
 
 impl Ear {
     pub(super) fn new(notifier: Notifier, desk: Desk, supervisor: Supervisor) -> Self {
-        Self { notifier, desk, supervisor, manager: OnceLock::new() }
+        Self { notifier, desk, supervisor, manager: OnceLock::new(), is_open: Arc::default() }
     }
 
     /// Returns the answer to one frame.
@@ -98,6 +107,7 @@ impl Ear {
         let frame: Value = serde_json::from_str(frame).ok()?;
         match frame.get("type").and_then(Value::as_str) {
             Some("hello") => {
+                self.is_open.store(true, Ordering::Relaxed);
                 info!(connection = id.initial_index, "hearing clicks over slack's socket");
                 None
             }
@@ -142,6 +152,7 @@ impl Ear {
     }
 
     async fn reopen(&self, id: &SlackSocketModeWssClientId) {
+        self.is_open.store(false, Ordering::Relaxed);
         if let Some(manager) = self.manager.get().and_then(Weak::upgrade) {
             manager.restart_client(id).await;
         }
@@ -181,6 +192,24 @@ impl SlackSocketModeClientListener for Ear {
         Self: 'f,
     {
         Box::pin(self.reopen(id))
+    }
+}
+
+/// Says once for each time that no socket could be opened for a while: the crate tries for ever,
+/// and its own words are not for the log.
+async fn tell_when_deaf(is_open: &AtomicBool) {
+    let mut tick = tokio::time::interval(LOOK_EVERY);
+    tick.tick().await;
+    let mut deaf_looks = 0_u32;
+    loop {
+        tick.tick().await;
+        deaf_looks = if is_open.load(Ordering::Relaxed) { 0 } else { deaf_looks.saturating_add(1) };
+        if deaf_looks == 2 {
+            warn!(
+                "no socket to slack is open, so clicks are not heard; check [slack] app_token and \
+                 the network"
+            );
+        }
     }
 }
 

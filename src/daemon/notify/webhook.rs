@@ -41,6 +41,8 @@ pub(super) struct Context<'a> {
     pub(super) group_by: &'a [String],
     /// The daemon's own address.
     pub(super) url: &'a str,
+    /// Tells the deliveries of this state folder from those of another one.
+    pub(super) installation: &'a str,
 }
 
 impl Webhook {
@@ -96,7 +98,7 @@ impl Webhook {
             },
             None => alertmanager::body(&self.name, context).to_string(),
         };
-        let key = format!("watchbell-{}", context.delivery.id);
+        let key = format!("watchbell-{}-{}", context.installation, context.delivery.id);
         let mut request = Request::new(Full::new(Bytes::from(body)));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.url.clone();

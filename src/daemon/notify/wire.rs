@@ -14,8 +14,10 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tracing::warn;
 use watchbell_paging::outbox::Outcome;
 
+use crate::scrape::lookup::Lookup;
+
 /// How hyper reaches a server.
-pub(super) type Connector = HttpsConnector<HttpConnector>;
+pub(super) type Connector = HttpsConnector<HttpConnector<Lookup>>;
 
 /// Within the limit of one attempt, so that a second address of the same name still has a chance.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -69,9 +71,9 @@ impl Wire {
     }
 }
 
-/// Returns a connector for `https` and `http`.
+/// Returns a connector for `https` and `http`, whose lookups of names hold up no other one's.
 pub(super) fn connector() -> Connector {
-    let mut plain = HttpConnector::new();
+    let mut plain = HttpConnector::new_with_resolver(Lookup::default());
     plain.enforce_http(false);
     plain.set_nodelay(true);
     plain.set_connect_timeout(Some(CONNECT_MAX));

@@ -20,6 +20,7 @@ use watchbell_config::value::{Scrape, Tls};
 use watchbell_metrics::exposition::Format;
 
 use crate::scrape::failure::Failure;
+use crate::scrape::lookup::Lookup;
 use crate::scrape::tls::{self, HttpClient};
 use crate::secrets;
 
@@ -44,6 +45,7 @@ pub(super) struct Memory(Arc<Semaphore>);
 #[derive(Clone)]
 pub struct Common {
     client: HttpClient,
+    lookup: Lookup,
     memory: Memory,
 }
 
@@ -100,7 +102,8 @@ impl Default for Memory {
 
 impl Default for Common {
     fn default() -> Self {
-        Self { client: tls::plain_client(), memory: Memory::default() }
+        let lookup = Lookup::default();
+        Self { client: tls::plain_client(lookup.clone()), lookup, memory: Memory::default() }
     }
 }
 
@@ -120,7 +123,7 @@ impl Fetcher {
         let client = if table.tls == Tls::default() {
             stranger.clone()
         } else {
-            tls::client(&table.tls).map_err(Failure::Setup)?
+            tls::client(&table.tls, common.lookup.clone()).map_err(Failure::Setup)?
         };
         let memory = common.memory.clone();
         let limits = Limits { timeout: table.timeout, body_max: table.max_body, gzip: table.gzip };

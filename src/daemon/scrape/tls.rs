@@ -13,10 +13,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
 use watchbell_config::value::Tls;
 
+use crate::scrape::lookup::Lookup;
 use crate::secrets;
 
 /// A client; a clone shares its connections.
-pub(crate) type HttpClient = Client<HttpsConnector<HttpConnector>, Full<bytes::Bytes>>;
+pub(crate) type HttpClient = Client<HttpsConnector<HttpConnector<Lookup>>, Full<bytes::Bytes>>;
 
 /// Certificates of the system, read once per process because that costs milliseconds.
 static SYSTEM_ROOTS: std::sync::LazyLock<RootCertStore> = std::sync::LazyLock::new(|| {
@@ -30,20 +31,20 @@ static SYSTEM_ROOTS: std::sync::LazyLock<RootCertStore> = std::sync::LazyLock::n
 });
 
 /// Builds a client that trusts the system's roots.
-pub(crate) fn plain_client() -> HttpClient {
-    build(start().with_root_certificates(SYSTEM_ROOTS.clone()).with_no_client_auth())
+pub(crate) fn plain_client(lookup: Lookup) -> HttpClient {
+    build(start().with_root_certificates(SYSTEM_ROOTS.clone()).with_no_client_auth(), lookup)
 }
 
 /// Builds a client for a table's own roots and certificate.
 ///
 /// # Errors
 /// A file or the key cannot be read; names it.
-pub(crate) fn client(tls: &Tls) -> Result<HttpClient, String> {
-    config(tls).map(build)
+pub(crate) fn client(tls: &Tls, lookup: Lookup) -> Result<HttpClient, String> {
+    config(tls).map(|config| build(config, lookup))
 }
 
-fn build(config: ClientConfig) -> HttpClient {
-    let mut tcp = HttpConnector::new();
+fn build(config: ClientConfig, lookup: Lookup) -> HttpClient {
+    let mut tcp = HttpConnector::new_with_resolver(lookup);
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     let connector = HttpsConnectorBuilder::new()
@@ -103,6 +104,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ca.pem");
         let tls = Tls { ca: Some(path.clone()), ..Tls::default() };
+        let client = |tls: &Tls| client(tls, Lookup::default());
         assert!(client(&tls).unwrap_err().contains("ca.pem"));
         std::fs::write(&path, "no certificate\n").unwrap();
         let error = client(&tls).unwrap_err();

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::collect::Collector;
 use crate::scrape::failure::Failure;
 use crate::scrape::fetch::Body;
-use crate::scrape::plan::{Origin, Slot};
+use crate::scrape::plan::{Origin, Slot, State};
 use crate::targets::{TargetBoard, TargetStatus};
 use crate::telemetry::Metrics;
 
@@ -53,16 +53,26 @@ struct Visited {
     readers: Vec<usize>,
 }
 
+/// Takes the busy mark away whichever way a visit ends; one that stays would be the last.
+struct Busy(Arc<State>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.is_busy.store(false, Ordering::Release);
+    }
+}
+
 impl Visitor {
     /// Scrapes a target whose busy mark is set, and takes the mark away.
     pub(super) async fn visit(self, slot: Arc<Slot>, at: Millis, generation: u64) {
+        let free_when_dropped = Busy(Arc::clone(&slot.state));
         let began = self.clock.elapsed();
         let body = AssertUnwindSafe(self.body(&slot)).catch_unwind().await;
         let body = body.unwrap_or(Err(Failure::Panicked));
         let seconds = self.clock.elapsed().saturating_sub(began).as_secs_f64();
         let visited = append(Arc::clone(&slot), body, at, seconds).await;
         self.tell(&slot, &visited, at, seconds);
-        slot.state.is_busy.store(false, Ordering::Release);
+        drop(free_when_dropped);
         let answer = Answer { id: slot.state.id, generation, at, readers: visited.readers };
         if self.answers.send(answer).await.is_err() {
             tracing::debug!("a scrape ended after the loop");

@@ -277,7 +277,14 @@ fn newest_snapshot(connection: &Connection) -> Result<Option<Snapshot>, StoreErr
             Ok((row.get(0)?, row.get(1)?))
         })
         .optional()?;
-    row.map(|(seq, body)| parse(seq, &body)).transpose()
+    // Every record is still there, so a snapshot that cannot be read only costs time.
+    Ok(row.and_then(|(seq, body)| {
+        parse(seq, &body)
+            .inspect_err(
+                |error| tracing::warn!(%error, "the saved state is rebuilt from all records"),
+            )
+            .ok()
+    }))
 }
 
 fn records(connection: &Connection, from: u64, limit: usize) -> Result<Vec<Record>, StoreError> {

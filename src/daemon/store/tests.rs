@@ -165,6 +165,19 @@ fn a_damaged_record_is_named() {
 }
 
 #[test]
+fn a_damaged_snapshot_costs_time_and_nothing_else() {
+    let folder = Folder::new();
+    let mut store = folder.open();
+    store.append(&[record(1), record(2)]).unwrap();
+    store.save_snapshot(&snapshot(1)).unwrap();
+    drop(store);
+    make(&folder.path(), "UPDATE snapshot SET body = '{'");
+    let loaded = folder.open().load().unwrap();
+    assert!(loaded.snapshot.is_none());
+    assert_eq!(loaded.records, [record(1), record(2)]);
+}
+
+#[test]
 fn a_reader_sees_what_the_daemon_writes_and_copies_it() {
     let folder = Folder::new();
     assert!(Reader::open(&folder.path()).is_err(), "nothing is there yet");

@@ -197,6 +197,17 @@ fn a_storm_of_pages_is_bounded_and_does_not_spin() {
 }
 
 #[test]
+fn a_channel_that_hangs_holds_no_page_over_another_up() {
+    let mut queue = Queue::default();
+    for id in 1..=1000 {
+        queue.push(page(id, Address::Email(format!("{id}@example.org")), incident()));
+    }
+    assert_eq!(started(&mut queue, seconds(0)).len(), RUNNING_URGENT_MAX);
+    queue.push(page_to(2000, "U01"));
+    assert_eq!(started(&mut queue, seconds(0)), [2000], "no mail has ended");
+}
+
+#[test]
 fn everything_is_sent_once_and_in_order_whatever_ends_first() {
     let mut queue = Queue::default();
     let count = 200;

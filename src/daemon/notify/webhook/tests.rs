@@ -26,6 +26,7 @@ fn body(incident: IncidentView) -> serde_json::Value {
         notice: &notice,
         group_by: &group_by,
         url: "https://ops.example.org",
+        installation: "00c0ffee",
     };
     alertmanager::body("pager", &context)
 }

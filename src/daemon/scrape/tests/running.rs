@@ -7,6 +7,7 @@ use axum::routing::get;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use watchbell_metrics::label::Labels;
 
 use super::*;
 use crate::targets::TargetStatus;
@@ -118,6 +119,37 @@ async fn a_watched_rule_is_evaluated_until_its_time() {
     // Nothing else is configured, so silence for some intervals is the proof that it ended.
     let next = tokio::time::timeout(3 * interval, running.inputs.recv());
     assert!(next.await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn samples_of_the_future_blind_no_rule_after_the_clock_was_set_back() {
+    let target = Target::start().await;
+    target.say("queue_length 7\n");
+    let mut config = config(vec![fast(&[&target.url()])]);
+    config.rules = vec![rule("queue", RuleSource::Expr("queue_length".to_owned()))];
+    let mut running = Running::start(config);
+    running.reading("queue", |value| value == Some(7.0)).await;
+    // What a scrape leaves that was under way while the clock was an hour ahead.
+    let labels = running.board.all().into_iter().find(|line| line.table == "api").unwrap().labels;
+    let limits = series::Limits { series_max: 10, labels_max: 10, label_length_max: 100 };
+    let ahead = running.clock.now().as_millis() + 3_600_000;
+    running.series.open(&labels, limits).append(b"queue_length 9\n", Format::Text, ahead, 0.0);
+    target.say("queue_length 8\n");
+    running.reading("queue", |value| value == Some(8.0)).await;
+}
+
+#[test]
+fn samples_a_little_ahead_are_kept() {
+    let series = series::Store::new(Retention { raw: 900_000, ..Retention::default() });
+    let limits = series::Limits { series_max: 10, labels_max: 10, label_length_max: 100 };
+    let mut target = series.open(&Labels::from_pairs([("job", "api")]), limits);
+    target.append(b"good 1\n", Format::Text, 100_000, 0.0);
+    forget_the_future(&series, 100_000 - FUTURE_MAX);
+    assert_eq!(query(&series, "good", 100_000), [1.0]);
+    forget_the_future(&series, 100_000 - FUTURE_MAX - 1);
+    assert!(query(&series, "good", 100_000).is_empty());
+    target.append(b"good 2\n", Format::Text, 20_000, 0.0);
+    assert_eq!(query(&series, "good", 20_000), [2.0], "an older time is taken again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
