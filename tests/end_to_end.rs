@@ -7,6 +7,8 @@ mod support;
 
 #[path = "end_to_end/commands.rs"]
 mod commands;
+#[path = "end_to_end/hostile.rs"]
+mod hostile;
 #[path = "end_to_end/path.rs"]
 mod path;
 #[path = "end_to_end/reload.rs"]
