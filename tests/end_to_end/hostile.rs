@@ -21,7 +21,7 @@ use crate::support::slack::Slack;
 
 /// What the daemon may take while bodies of a gigabyte arrive, in KiB. It holds at most the raw
 /// and the decoded form of the three large ones, 16 MiB each, and what their buffers have spare.
-const MEMORY_MAX_KIB: u64 = 256 * 1024;
+const MEMORY_MAX_KIB: u64 = 192 * 1024;
 /// A server sends this much at a time.
 const PIECE: usize = 64 * 1024;
 const GIGABYTE: usize = 1024 * 1024 * 1024;
