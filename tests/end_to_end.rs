@@ -9,6 +9,8 @@ mod support;
 mod commands;
 #[path = "end_to_end/journal.rs"]
 mod journal;
+#[path = "end_to_end/hostile.rs"]
+mod hostile;
 #[path = "end_to_end/path.rs"]
 mod path;
 #[path = "end_to_end/reload.rs"]

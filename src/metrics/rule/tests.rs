@@ -177,6 +177,20 @@ fn the_first_errors_of_a_new_counter_count_in_our_rules_only() {
 }
 
 #[test]
+fn a_counter_that_resets_goes_on_counting() {
+    // In the window: 2 before the restart, 1 by the first scrape after it, then 1 and 1.
+    let source = series(&[
+        ("bad_total{job=\"a\"}", "100 102 104 1 2 3"),
+        ("all_total{job=\"a\"}", "1000 1020 1040 10 20 30"),
+        ("hits_total{job=\"a\"}", "600 660 720 60 120 180"),
+    ]);
+    let readings = read(&build(ratio("bad_total", "all_total"), None), &source, 5 * MINUTE);
+    assert!((readings[0].value - 0.1).abs() < 1e-9, "{readings:?}");
+    let rate = build(RuleSource::Rate("hits_total".to_owned()), None);
+    assert_eq!(read(&rate, &source, 5 * MINUTE)[0].value, 1.0);
+}
+
+#[test]
 fn a_reading_is_named_and_has_no_severity() {
     let source = series(&[("up{job=\"a\",severity=\"x\",alertname=\"y\"}", "0")]);
     let mut spec = spec(expr("up"), None);
