@@ -3,9 +3,13 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::support::burst::{Burst, Lives, repeats};
 use crate::support::daemon::{Daemon, Folder};
 use crate::support::service::Service;
 use crate::support::slack::{Call, Fault, Slack};
+
+/// Long enough that a kill after an arrival meets requests without an answer.
+const ANSWERS_AFTER: std::time::Duration = std::time::Duration::from_millis(500);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_daemon_finds_its_incidents_deadlines_and_acks_again() {
@@ -69,6 +73,31 @@ async fn a_message_in_flight_at_the_kill_is_sent_again_and_marked() {
     let identity = |call: &Call| call.body["metadata"].clone();
     assert_eq!(identity(&pages[0]), identity(&pages[1]), "the same identity");
     assert!(pages[1].body.to_string().contains("repeat"), "it is marked: {:#}", pages[1].body);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_in_a_burst_lose_no_page_and_repeats_are_marked() {
+    let burst = Burst::start(10, 5).await;
+    burst.slack.fail_always("chat.postMessage", Fault::Late(ANSWERS_AFTER));
+    let folder = Folder::new("burst");
+    let mut lives = Lives::begin();
+    let mut daemon = burst.daemon(&folder).await;
+    burst.begin(0);
+    let mut arrived = 0;
+    for _ in 0..3 {
+        arrived = burst.more_pages_than(arrived).await;
+        lives.next(&mut daemon);
+    }
+    daemon.wait_ready().await;
+    let lost = burst.lost(0, &daemon).await;
+    assert!(lost.is_empty(), "the pages of {lost:?} never arrived\n{}", daemon.log());
+
+    let pages = burst.pages();
+    let again = repeats(&pages);
+    assert!(0 < again.arrived, "the kills met pages under way: {pages:#?}");
+    assert_eq!(again.unmarked, 0, "{pages:#?}");
+    let under_way: usize = lives.under_way(&pages, &folder).iter().sum();
+    assert!(again.arrived <= under_way, "only what was under way comes again: {pages:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

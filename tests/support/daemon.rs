@@ -95,12 +95,17 @@ impl Daemon {
 
     /// Starts the daemon on what an earlier one left.
     pub async fn start_again(folder: &Path, port: u16) -> Self {
+        let mut daemon = Self::launch(folder, port);
+        daemon.wait_ready().await;
+        daemon
+    }
+
+    /// Starts the process on what an earlier one left, and waits for nothing.
+    pub fn launch(folder: &Path, port: u16) -> Self {
         let child = spawn(folder);
         let client = Client::builder(TokioExecutor::new()).build_http();
         let url = format!("http://127.0.0.1:{port}");
-        let mut daemon = Self { child, url, folder: folder.to_path_buf(), client };
-        daemon.wait_ready().await;
-        daemon
+        Self { child, url, folder: folder.to_path_buf(), client }
     }
 
     /// Returns its port.
@@ -190,7 +195,8 @@ impl Daemon {
         Ok(Answer { status, text: String::from_utf8_lossy(&bytes).into_owned() })
     }
 
-    async fn wait_ready(&mut self) {
+    /// Waits until it is ready.
+    pub async fn wait_ready(&mut self) {
         let ready = try_wait_for(async || {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return Some(Err(status));

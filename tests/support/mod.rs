@@ -3,8 +3,10 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code throughout")]
 
+pub mod burst;
 pub mod daemon;
 pub mod delivery;
+pub mod gauges;
 pub mod mail;
 pub mod service;
 pub mod slack;

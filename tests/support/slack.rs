@@ -47,6 +47,8 @@ pub enum Fault {
     Refused(&'static str),
     /// 200 with this body.
     Odd(&'static str),
+    /// As always, but only after so long.
+    Late(Duration),
 }
 
 /// A running fake.
@@ -230,6 +232,12 @@ async fn answer(
             axum::Json(json!({"ok": false, "error": error})).into_response()
         }
         Some(Fault::Odd(text)) => ([("content-type", "application/json")], text).into_response(),
+        Some(Fault::Late(lateness)) => {
+            // A peer that works on its answer; nothing ends this before its time.
+            let working = tokio::time::timeout(lateness, std::future::pending::<()>()).await;
+            assert!(working.is_err(), "a wait without an end has ended");
+            axum::Json(as_slack(&shared, &call, number)).into_response()
+        }
         None => axum::Json(as_slack(&shared, &call, number)).into_response(),
     }
 }
