@@ -116,8 +116,7 @@ fn cpu_rule() -> Result<Rule, String> {
         by: None,
         labels: Vec::new(),
         summary: Some(
-            "DRILL: {{ labels.instance }}: the busiest core is {{ value | percent }} busy"
-                .to_owned(),
+            "{{ labels.instance }}: the busiest core is {{ value | percent }} busy".to_owned(),
         ),
         interval: None,
     })

@@ -115,7 +115,7 @@ impl App {
             rule: RuleName::new(drill::PAGE_RULE),
             labels: Labels::from_pairs([("drill", "page")]),
             level: Level::Critical,
-            summary: Some("DRILL: somebody tries the paging path; acknowledge to pass".to_owned()),
+            summary: Some("somebody tries the paging path; acknowledge to pass".to_owned()),
             drill: true,
         };
         let answer = self.handle.desk.ask(command).await.map_err(|error| error.to_string())?;

@@ -81,10 +81,10 @@ pub(crate) fn targets(context: &Context) -> Result<Exit, Failure> {
 
 fn bounds(rule: &Value) -> String {
     match rule.get("bounds") {
-        Some(Value::Object(bounds)) => {
-            let words = bounds
-                .iter()
-                .filter_map(|(name, bound)| bound.as_str().map(|bound| format!("{name} {bound}")));
+        Some(bounds @ Value::Object(_)) => {
+            let words = ["target", "warn", "critical"].iter().filter_map(|name| {
+                bounds.get(name)?.as_str().map(|bound| format!("{name} {bound}"))
+            });
             words.collect::<Vec<_>>().join(", ")
         }
         Some(Value::String(text)) => text.clone(),

@@ -53,7 +53,7 @@ pub(super) async fn list(State(context): State<Arc<Context>>) -> Json<Vec<Row>> 
 }
 
 /// Joins the configured rules with the picture, in the order of the files; rules of the picture
-/// that no file has (those of the daemon itself) follow.
+/// that no file has (drills) follow while they have alerts.
 pub(in crate::http) fn rows(config: &Config, view: &View) -> Vec<Row> {
     let mut seen: HashMap<&str, &RuleView> =
         view.rules.iter().map(|rule| (rule.rule.as_str(), rule)).collect();
@@ -62,8 +62,11 @@ pub(in crate::http) fn rows(config: &Config, view: &View) -> Vec<Row> {
         let policy = &rule.policy;
         rows.push(row(policy, seen.remove(policy.name.as_str())));
     }
-    for rule in view.rules.iter().filter(|rule| seen.contains_key(rule.rule.as_str())) {
-        rows.push(row(&RulePolicy::new(rule.rule.as_str()), Some(rule)));
+    let is_extra = |rule: &&RuleView| seen.contains_key(rule.rule.as_str());
+    for rule in view.rules.iter().filter(is_extra).filter(|rule| !rule.alerts.is_empty()) {
+        let own = config.settings.rules.get(&rule.rule).cloned();
+        let policy = own.unwrap_or_else(|| Arc::new(RulePolicy::new(rule.rule.as_str())));
+        rows.push(row(&policy, Some(rule)));
     }
     rows
 }
