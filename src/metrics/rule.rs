@@ -4,6 +4,7 @@
 //! here keeps state between evaluations.
 
 mod evaluate;
+pub mod group;
 mod lower;
 
 use std::fmt;
