@@ -59,7 +59,9 @@ pub(crate) fn check(
     });
     let channels = channels(root, &mut out);
     let groups = groups(root, sources, &mut out);
-    let rules = rules(root, &known, &mut out);
+    let mut rules = rules(root, &known, &mut out);
+    let mut names = rules.iter().map(|rule| rule.policy.name.clone()).collect();
+    rules.extend(groups.iter().flat_map(|group| group.alerts(&mut names)).map(Arc::new));
     let settings = settings(root, zone, &known, &channels, &rules, &mut out);
     let config = Config {
         settings: Arc::new(settings),

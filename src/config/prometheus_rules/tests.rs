@@ -6,9 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use proptest::prelude::*;
+use watchbell_metrics::rule::{Level, RuleKind};
+
 use crate::diagnostic::{line_column, render};
 use crate::document::Files;
-use crate::load::{Checked, load_prometheus_rules};
+use crate::load::{Checked, load_prometheus_rules, load_text};
 
 /// One text under any name.
 struct One(String);
@@ -18,8 +21,8 @@ impl Files for One {
         Ok(self.0.clone())
     }
 
-    fn matching(&self, _: &Path, _: &str) -> Result<Vec<PathBuf>, String> {
-        Ok(Vec::new())
+    fn matching(&self, folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
+        Ok(vec![folder.join(pattern)])
     }
 }
 
@@ -144,4 +147,67 @@ fn faults_are_worded_as_the_golden_files_say() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_main_file_names_rule_files_whose_alerts_become_rules() {
+    let main = r#"
+prometheus_rules = ["a.yml", "b.yml"]
+[rule.Down]
+expr = "vector(1)"
+warn = "> 0"
+[person.ana]
+terminal = true
+[[route]]
+name = "all"
+page = ["ana"]
+fallback = ["ana"]
+"#;
+    let file = "groups:\n- name: one\n  interval: 1m\n  rules:\n  - alert: Down\n    \
+                expr: up == 0\n    for: 5m\n    labels: {severity: page}\n";
+    let checked = load_text(Path::new("etc/main.toml"), main, &One(file.to_owned()));
+    assert_eq!(shown(&checked), "");
+    let config = &checked.config;
+    let names: Vec<&str> = config.rules.iter().map(|rule| rule.policy.name.as_str()).collect();
+    assert_eq!(names, ["Down"; 3]);
+    assert_eq!(config.settings.rules.len(), 3);
+    let kinds: Vec<RuleKind> = config.rules.iter().map(|rule| rule.policy.kind).collect();
+    let imported = RuleKind::Prometheus(Level::Critical);
+    assert_eq!(kinds, [RuleKind::Own, imported, imported]);
+    assert_eq!(config.rules[1].policy.holds.critical, Duration::from_secs(300));
+    assert_eq!(config.rules[1].spec.interval, Some(Duration::from_secs(60)));
+    let files: Vec<String> = config.groups.iter().map(|group| group.file.clone()).collect();
+    assert_eq!(files, ["etc/a.yml", "etc/b.yml"]);
+}
+
+#[test]
+fn a_fault_in_a_named_file_is_a_fault_of_the_configuration() {
+    let main = "prometheus_rules = ['a.yml']";
+    let file = "groups:\n- name: one\n  rules:\n  - alert: Down\n    expr: up =\n  - alert: Up\n    \
+                expr: up\n";
+    let checked = load_text(Path::new("main.toml"), main, &One(file.to_owned()));
+    let shown = shown(&checked);
+    assert!(shown.starts_with("a.yml:5:"), "{shown}");
+    assert_eq!(checked.errors_in(&["rule"]).len(), 1);
+    assert_eq!(checked.config.rules.len(), 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_damaged_file_makes_reading_panic(
+        cut in 0_usize..1_200,
+        length in 0_usize..40,
+        put in r#"[ -~\n\t|>&*!é]{0,12}"#,
+    ) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("prometheus_rules/tests");
+        for name in ["values.yml", "promql.yml", "templates.yml"] {
+            let whole = fs::read_to_string(folder.join(name)).unwrap();
+            let head: String = whole.chars().take(cut).collect();
+            let tail: String = whole.chars().skip(cut + length).collect();
+            let checked = text(name, &format!("{head}{put}{tail}"));
+            prop_assert_eq!(shown(&checked).is_empty(), checked.diagnostics.is_empty());
+        }
+    }
 }

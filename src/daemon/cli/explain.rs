@@ -41,7 +41,7 @@ fn describe(rule: &Rule) -> serde_json::Value {
     let policy = &rule.policy;
     let word = |bound: Option<Bound>| bound.map(|bound| worded(rule, bound));
     json!({
-        "rule": policy.name,
+        "rule": policy.name.as_str(),
         "query": rule.value.to_string(),
         "evidence": rule.evidence.as_ref().map(|(bad, total)| {
             json!({ "bad": bad.to_string(), "total": total.to_string() })
