@@ -6,6 +6,7 @@
 mod evaluate;
 pub mod group;
 mod lower;
+pub mod record;
 
 use std::fmt;
 use std::sync::Arc;
