@@ -18,7 +18,7 @@ use crate::raw::{FILE_BYTES_MAX, Key};
 /// The deepest nesting; rule files have a depth of six.
 const DEPTH_MAX: usize = 64;
 /// The most values of a file, repeated ones counted each time.
-const NODES_MAX: usize = 2_000_000;
+const NODES_MAX: usize = 500_000;
 
 /// A value with its place; a scalar's place includes its quotes.
 #[derive(Clone, Debug, PartialEq)]
@@ -88,7 +88,14 @@ struct Open {
 
 enum Content {
     List(Vec<Node>),
-    Map { entries: Vec<Entry>, key: Option<Key> },
+    Map { entries: Vec<Entry>, key: Option<Pending> },
+}
+
+/// The key whose value comes next.
+enum Pending {
+    Key(Key),
+    /// It was reported; the value is left out.
+    Refused,
 }
 
 /// A value that aliases can repeat, with its size.
@@ -212,32 +219,37 @@ impl Build<'_> {
             out.error(Code::Syntax, &self.place(bytes), message);
             return Err(Stop);
         };
-        let (node, nodes, depth) = (found.node.clone(), found.nodes, found.depth);
+        let (nodes, depth) = (found.nodes, found.depth);
         self.bound(nodes, depth, &bytes, out)?;
-        self.add(node, out)
+        if let Some(node) = self.anchors.get(&anchor).map(|found| found.node.clone()) {
+            self.add(node, out);
+        }
+        Ok(())
     }
 
     fn close(&mut self, node: Node, anchor: usize, out: &mut Findings<'_>) -> Result<(), Stop> {
         if matches!(node.kind, Kind::Null | Kind::Text(_)) {
-            self.bound(1, 0, &node.place.span.clone(), out)?;
+            self.bound(1, 0, &node.place.span, out)?;
         }
         if anchor != 0 {
             let (nodes, depth) = size(&node);
             self.anchors.insert(anchor, Anchored { node: node.clone(), nodes, depth });
         }
-        self.add(node, out)
+        self.add(node, out);
+        Ok(())
     }
 
-    fn add(&mut self, node: Node, out: &mut Findings<'_>) -> Result<(), Stop> {
+    fn add(&mut self, node: Node, out: &mut Findings<'_>) {
         // A key is a value, too, until its map has it.
         let Some(mut open) = self.stack.pop() else {
             self.root = Some(node);
-            return Ok(());
+            return;
         };
         match &mut open.content {
             Content::List(items) => items.push(node),
             Content::Map { entries, key } => match key.take() {
-                Some(key) => {
+                Some(Pending::Refused) => {}
+                Some(Pending::Key(key)) => {
                     let first = entries.iter().find(|one| one.key.text == key.text);
                     if let Some(first) = first.filter(|_| key.text != MERGE) {
                         let message = format!("the key {:?} is written twice", key.text);
@@ -252,11 +264,10 @@ impl Build<'_> {
             },
         }
         self.stack.push(open);
-        Ok(())
     }
 
     /// Takes a key; one that is no text is reported, and what it holds is left out.
-    fn key_of(&mut self, node: Node, out: &mut Findings<'_>) -> Key {
+    fn key_of(&mut self, node: Node, out: &mut Findings<'_>) -> Pending {
         let Kind::Text(text) = node.kind else {
             let is_template =
                 self.text.get(..node.place.span.start).is_some_and(|before| before.ends_with('{'));
@@ -267,9 +278,9 @@ impl Build<'_> {
             } else {
                 out.error(Code::Syntax, &node.place, "a key must be a text");
             }
-            return Key { text: String::new(), place: node.place };
+            return Pending::Refused;
         };
-        Key { text, place: node.place }
+        Pending::Key(Key { text, place: node.place })
     }
 
     /// Tells whether a fault follows from a template without quotes that was reported.

@@ -154,10 +154,11 @@ impl Imported {
             .chain([(ALERT_NAME.to_owned(), alert.to_owned())]);
         let labels = Labels::from_pairs(whole);
         let mut annotations: Vec<(String, String)> = self.annotations.iter().map(render).collect();
-        let summary = SUMMARIES
-            .iter()
-            .find_map(|name| annotations.iter().position(|(one, _)| one == name))
-            .map(|index| annotations.remove(index).1);
+        let summary = SUMMARIES.iter().find_map(|name| {
+            annotations.iter().find(|(one, _)| one == name).map(|(_, text)| text.clone())
+        });
+        // A reading has its summary beside the others.
+        annotations.retain(|(name, _)| name != SUMMARIES[0]);
         Reading { labels, value, evidence: None, summary, annotations }
     }
 

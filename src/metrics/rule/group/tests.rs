@@ -92,6 +92,14 @@ fn labels_and_annotations_are_rendered_for_every_series() {
 }
 
 #[test]
+fn an_alert_without_a_summary_says_its_description_and_keeps_it() {
+    let rule = one(group(vec![alert("Down", "x", &[], &[("description", "is {{ $value }}")])]));
+    let readings = read(&rule, "x 3\n").unwrap();
+    assert_eq!(readings[0].summary.as_deref(), Some("is 3"));
+    assert_eq!(readings[0].annotations, [("description".to_owned(), "is 3".to_owned())]);
+}
+
+#[test]
 fn every_series_that_is_given_fires_whatever_its_value() {
     let rule = one(group(vec![alert("Any", "x", &[], &[])]));
     let readings = read(&rule, "x{a=\"1\"} 0\nx{a=\"2\"} NaN\n").unwrap();
