@@ -24,6 +24,8 @@ mod pattern;
 mod prometheus;
 mod parser;
 mod exec;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;
