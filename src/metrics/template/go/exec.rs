@@ -15,6 +15,9 @@ use crate::template::go::value::{Kind, Root, Value};
 /// How deep nodes, brackets and templates run inside of each other.
 const DEPTH_MAX: usize = 100;
 
+/// The bytes of arguments that count as a step.
+const STEP_BYTES: usize = 64;
+
 /// Why a run ended early.
 #[derive(Debug)]
 pub(super) struct Fault {
@@ -438,6 +441,8 @@ impl<'a> Machine<'a> {
         values: Vec<Value>,
     ) -> Result<Value, Fault> {
         function.check_count(values.len()).map_err(|message| self.fault(span, message))?;
+        let bytes: usize = values.iter().map(|value| value.as_text().map_or(0, str::len)).sum();
+        self.context.charge(bytes / STEP_BYTES).map_err(|message| self.fault(span, message))?;
         let result = match function.run {
             Run::Plain(run) => run(&values),
             Run::Scoped(run) => run(&mut self.context, &values),

@@ -117,21 +117,23 @@ pub(super) fn find(name: &str) -> Option<&'static Function> {
 /// Says what may have been meant by a name that does not exist.
 pub(super) fn help(name: &str) -> String {
     let lower = name.to_lowercase();
-    let near = all().find(|function| {
-        let known = function.name.to_lowercase();
-        known == lower
-            || (4 <= lower.len() && (known.starts_with(&lower) || lower.starts_with(&known)))
-    });
+    let near = all()
+        .map(|function| (common_length(&function.name.to_lowercase(), &lower), function))
+        .filter(|(length, _)| 4 <= *length || (*length == lower.len() && 3 <= *length))
+        .max_by_key(|(length, function)| (*length, usize::MAX - function.name.len()))
+        .map(|(_, function)| function);
     match near {
         Some(function) => format!("did you mean {}?", function.name),
         None => format!("write a label as $labels.{name}, a text in quotes"),
     }
 }
 
+/// How many letters two names start with in common.
+fn common_length(left: &str, right: &str) -> usize {
+    left.chars().zip(right.chars()).take_while(|(left, right)| left == right).count()
+}
+
 /// The argument at a place as text; its kind was checked before.
 pub(super) fn text_at(arguments: &[Value], index: usize) -> &str {
-    match arguments.get(index) {
-        Some(Value::Text(text)) => text,
-        Some(_) | None => "",
-    }
+    arguments.get(index).and_then(Value::as_text).unwrap_or_default()
 }

@@ -152,7 +152,7 @@ impl<'a> Lexer<'a> {
 
     /// Cuts what stands inside of the brackets, up to the closing ones.
     fn action(&mut self) -> Result<(), TemplateError> {
-        let open = self.at;
+        let open = self.tokens.last().map_or(self.at, |token| token.span.start);
         loop {
             let before = self.rest();
             let rest = before.trim_start_matches(is_space);

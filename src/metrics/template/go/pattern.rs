@@ -26,6 +26,9 @@ const COMPILE_STEPS: usize = 1_000;
 /// The most memory that a pattern may take, in bytes.
 const SIZE_MAX: usize = 4 << 20;
 
+/// How much one replacement may be before it is made, in bytes.
+const GROWTH_BYTES_MAX: usize = 16 * OUTPUT_BYTES_MAX;
+
 /// What `label::compile` puts around a pattern that it has translated from RE2's syntax.
 const ANCHORS: (&str, &str) = ("^(?s:", ")$");
 
@@ -54,9 +57,15 @@ fn compiled(context: &mut Context<'_>, pattern: &str) -> Result<Regex, String> {
 fn replace_all(regex: &Regex, replacement: &str, text: &str) -> Result<Value, String> {
     let mut out = String::new();
     let mut last = 0;
+    let references = replacement.matches('$').count();
     let mut add = |captures: Option<&Captures<'_>>, until: usize, next: usize| {
         out.push_str(text.get(last..until).unwrap_or_default());
         if let Some(captures) = captures {
+            // No group is longer than the match, so this is the most that can come.
+            let grown = references.saturating_mul(next - until);
+            if GROWTH_BYTES_MAX < grown {
+                return Err(format!("the text is longer than {OUTPUT_BYTES_MAX} bytes"));
+            }
             captures.expand(replacement, &mut out);
         }
         last = next;

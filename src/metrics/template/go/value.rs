@@ -107,6 +107,10 @@ impl Value {
         Self::Text(Arc::from(text.as_ref()))
     }
 
+    pub(super) fn as_text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
     fn depth(&self) -> usize {
         if let Self::Map(map) = self { map.depth } else { 0 }
     }
