@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use watchbell_metrics::rule::group::Group;
 use watchbell_metrics::rule::{Rule, RuleName};
 use watchbell_paging::calendar::Calendar;
 use watchbell_paging::id::{PersonId, ScheduleId};
@@ -21,8 +22,8 @@ use crate::shape::Word;
 use crate::value::{Config, Email, Slack, Webhook};
 use crate::walk::{self, Fields};
 use crate::{
-    calendar, collect, daemon, deadman, email, history, http, person, route, rule, schedule,
-    scrape, sla, slack, webhook,
+    calendar, collect, daemon, deadman, email, history, http, person, prometheus_rules, route,
+    rule, schedule, scrape, sla, slack, webhook,
 };
 
 /// What is checked.
@@ -57,11 +58,15 @@ pub(crate) fn check(
         scrape::check(entry, out).map(|scrape| (entry.key.text.clone(), Arc::new(scrape)))
     });
     let channels = channels(root, &mut out);
-    let rules = rules(root, &known, &mut out);
+    let groups = groups(root, sources, &mut out);
+    let mut rules = rules(root, &known, &mut out);
+    let mut names = rules.iter().map(|rule| rule.policy.name.clone()).collect();
+    rules.extend(groups.iter().flat_map(|group| group.alerts(&mut names)).map(Arc::new));
     let settings = settings(root, zone, &known, &channels, &rules, &mut out);
     let config = Config {
         settings: Arc::new(settings),
         rules,
+        groups,
         daemon,
         http,
         collect,
@@ -101,18 +106,21 @@ fn rules(root: &Root, known: &Known<'_>, out: &mut Findings<'_>) -> Vec<Arc<Rule
         out.error(Code::Unsupported, &entry.key.place, "slo is not supported yet")
             .help("write a [rule.*] with `ratio` and a `target`");
     }
-    out.enter("prometheus_rules");
-    if let Some(entry) = root.entry("prometheus_rules") {
-        for (file, node) in walk::texts(&entry.node, out) {
-            let message = format!("reading Prometheus rule files is not supported yet: {file:?}");
-            out.error(Code::Unsupported, &node.place, message)
-                .help("write its alerts as [rule.*] tables with `expr`");
-        }
-    }
     let rules = named(root, "rule", out, |entry, out| rule::check(entry, known, out));
     out.enter("rule");
     check_circles(root, &rules, out);
     rules.into_iter().map(Arc::new).collect()
+}
+
+/// Reads the Prometheus rule files.
+fn groups(root: &Root, sources: &[SourceFile], out: &mut Findings<'_>) -> Vec<Arc<Group>> {
+    out.enter("rule");
+    let mut groups = Vec::new();
+    for file in &root.prometheus {
+        let Some(source) = sources.get(*file) else { continue };
+        groups.extend(prometheus_rules::read(*file, source, out).into_iter().map(Arc::new));
+    }
+    groups
 }
 
 /// Reports a circle of rules that need each other.

@@ -25,7 +25,7 @@ macro_rules! codes {
 
 codes! {
     Syntax "syntax"
-    "The file is not TOML. Everything after the marked place may have been read differently from \
+    "The file is not TOML, or not YAML where it holds Prometheus rules. Everything after the marked place may have been read differently from \
      what was meant, so findings further down can be consequences of this one. Repair the syntax \
      first. Texts need quotes; PromQL is best written in single quotes ('...' or '''...'''), \
      where backslashes and double quotes stand for themselves."
@@ -226,6 +226,21 @@ codes! {
     Unsupported "unsupported"
     "The configuration asks for something that this version does not do yet. It is refused rather \
      than ignored, because an ignored rule is a page that never comes."
+
+    SecondDocument "second-document"
+    "A Prometheus rule file is one YAML document. Prometheus reads the first and silently drops \
+     the others, so the rules in them would never page anybody. Put all groups under one \
+     `groups:`, or make several files."
+
+    RuleShape "rule-shape"
+    "A rule of a Prometheus file is either an alert (`alert`, `expr`, `for`, `keep_firing_for`, \
+     `labels`, `annotations`) or a recording rule (`record`, `expr`, `labels`). This one mixes \
+     the two, or is neither."
+
+    DuplicateRule "duplicate-rule"
+    "Two rules of a Prometheus file have the same name and the same labels. Recording rules would \
+     write the same series twice, alerts would tell the same fault twice. Remove one, or give \
+     them different labels."
 
     Cycle "cycle"
     "Rules need each other in a circle, so each would mute the notifications of the next and a \

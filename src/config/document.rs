@@ -71,17 +71,34 @@ impl<'a> Reader<'a> {
         root
     }
 
+    /// Reads a Prometheus rule file by itself.
+    pub(crate) fn prometheus_file(&mut self, path: &Path) -> Root {
+        let mut root = Root::default();
+        self.add_prometheus(path, &mut root);
+        root
+    }
+
     fn open(&mut self, path: &Path, table: &str) -> Vec<Entry> {
-        match self.files.read(path) {
-            Ok(text) => self.parse(path, &text, table),
-            Err(why) => {
-                self.sources.push(SourceFile { path: path.to_owned(), text: String::new() });
-                let message = format!("{} cannot be read: {why}", path.display());
-                let file = self.sources.len() - 1;
-                self.report(Code::Unreadable, table, Place { file, span: 0..0 }, message);
-                Vec::new()
-            }
+        self.read(path, table).map(|text| self.parse(path, &text, table)).unwrap_or_default()
+    }
+
+    fn add_prometheus(&mut self, path: &Path, root: &mut Root) {
+        if let Some(text) = self.read(path, "rule") {
+            root.prometheus.push(self.sources.len());
+            self.sources.push(SourceFile { path: path.to_owned(), text });
         }
+    }
+
+    fn read(&mut self, path: &Path, table: &str) -> Option<String> {
+        let why = match self.files.read(path) {
+            Ok(text) => return Some(text),
+            Err(why) => why,
+        };
+        let file = self.sources.len();
+        self.sources.push(SourceFile { path: path.to_owned(), text: String::new() });
+        let message = format!("{} cannot be read: {why}", path.display());
+        self.report(Code::Unreadable, table, Place { file, span: 0..0 }, message);
+        None
     }
 
     fn parse(&mut self, path: &Path, text: &str, table: &str) -> Vec<Entry> {
@@ -110,14 +127,20 @@ impl<'a> Reader<'a> {
     }
 
     fn with_includes(&mut self, path: &Path, entries: Vec<Entry>) -> Root {
-        let mut root = Root { entries };
+        let mut root = Root { entries, prometheus: Vec::new() };
         self.check_top_level(&root);
-        let patterns = root.entry("include").map(|entry| texts(&entry.node)).unwrap_or_default();
+        let patterns = |name: &str| root.entry(name).map(|entry| texts(&entry.node));
+        let (toml, yaml) = (patterns("include"), patterns("prometheus_rules"));
         let folder = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
-        for (pattern, place) in patterns {
+        for (pattern, place) in toml.unwrap_or_default() {
             for found in self.included(&folder, &pattern, &place) {
                 let entries = self.open(&found, "rule");
                 self.add_rules(entries, &mut root);
+            }
+        }
+        for (pattern, place) in yaml.unwrap_or_default() {
+            for found in self.included(&folder, &pattern, &place) {
+                self.add_prometheus(&found, &mut root);
             }
         }
         root
@@ -240,6 +263,7 @@ impl<'a> Reader<'a> {
 /// Lays a configuration over another: names of `over` replace or add to those of `base`, table by
 /// table; lists and plain values are replaced as a whole.
 pub(crate) fn overlay(mut base: Root, over: Root) -> Root {
+    base.prometheus.extend(over.prometheus);
     for entry in over.entries {
         let name = entry.key.text.clone();
         let Some(index) = base.entries.iter().position(|one| one.key.text == name) else {

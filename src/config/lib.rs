@@ -29,6 +29,7 @@ mod deadman;
 mod person;
 mod schedule;
 mod route;
+mod prometheus_rules;
 mod root;
 mod document;
 mod check;

@@ -82,6 +82,14 @@ pub fn load_rules(path: &Path, files: &dyn Files) -> Checked {
     finish(reader, &root, Scope::RulesOnly)
 }
 
+/// Checks a Prometheus rule file by itself.
+#[must_use]
+pub fn load_prometheus_rules(path: &Path, files: &dyn Files) -> Checked {
+    let mut reader = Reader::new(files);
+    let root = reader.prometheus_file(path);
+    finish(reader, &root, Scope::RulesOnly)
+}
+
 /// Tells whether a text holds `[rule.*]` and `[slo.*]` tables only, so that it is checked by
 /// itself (`load_rules`).
 #[must_use]

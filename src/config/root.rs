@@ -67,6 +67,8 @@ pub(crate) const RULE_TABLES: [&str; 2] = ["rule", "slo"];
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Root {
     pub(crate) entries: Vec<Entry>,
+    /// The Prometheus rule files, by their index among the sources.
+    pub(crate) prometheus: Vec<usize>,
 }
 
 impl Root {

@@ -244,9 +244,10 @@ fn faults_are_worded_as_the_golden_files_say() {
 
 #[test]
 fn every_code_has_a_golden_text_and_an_explanation() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut golden = String::new();
-    for entry in fs::read_dir(folder).unwrap().flatten() {
+    let folders = ["tests", "prometheus_rules/tests"].map(|name| folder.join(name));
+    for entry in folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()).flatten() {
         if entry.path().extension().is_some_and(|extension| extension == "txt") {
             golden += &fs::read_to_string(entry.path()).unwrap();
         }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use watchbell_metrics::label::Matchers;
 use watchbell_metrics::rule::Rule;
+use watchbell_metrics::rule::group::Group;
 use watchbell_paging::id::PersonId;
 use watchbell_paging::settings::Settings;
 
@@ -45,6 +46,8 @@ pub struct Config {
     pub settings: Arc<Settings>,
     /// Every rule, in the order of the files.
     pub rules: Vec<Arc<Rule>>,
+    /// The groups of the Prometheus rule files, in the order of the files.
+    pub groups: Vec<Arc<Group>>,
     /// `[daemon]`
     pub daemon: Daemon,
     /// `[http]`

@@ -17,11 +17,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot};
 use watchbell_config::value::Config;
 use watchbell_metrics::label::{MatchOp, Matcher};
 use watchbell_metrics::round::{Due, Rounds};
 use watchbell_metrics::rule::Rule;
+use watchbell_metrics::rule::record::{Recorder, Recording, reads, recordings};
 use watchbell_metrics::sample::{Millis, Source as _, TimeRange};
 use watchbell_metrics::series::{self, Read, Retention};
 use watchbell_paging::engine::Input;
@@ -81,6 +83,8 @@ pub struct Scraper {
     collector: Arc<Collector>,
     plan: Arc<Plan>,
     rounds: Rounds,
+    /// The recording rules of the configuration.
+    recordings: Arc<[Recording]>,
     watches: Vec<Watch>,
     /// Counts plans and rounds; an answer of an older one has older indexes.
     generation: u64,
@@ -125,11 +129,12 @@ struct Outlets {
     jobs: mpsc::Sender<Job>,
 }
 
-/// Returns what the rules of a configuration read; the reader is the rule's index.
+/// Returns what the rules of a configuration read; the reader is the rule's index, recording rules
+/// follow the others.
 #[must_use]
 pub fn retention_of(config: &Config) -> Retention {
     Retention {
-        reads: reads(config.rules.iter().enumerate()),
+        reads: reads(&config.rules, &recordings(&config.groups)),
         raw: millis(config.history.raw),
         keep: millis(config.history.keep),
         matchers: config.history.matchers.clone(),
@@ -178,6 +183,7 @@ impl Scraper {
             collector: Arc::default(),
             plan: Arc::default(),
             rounds: Rounds::new(Vec::new(), Vec::new(), now),
+            recordings: recordings(&parts.config.groups),
             watches: Vec::new(),
             generation: 0,
             missed: 0,
@@ -212,6 +218,7 @@ impl Scraper {
             clock: Arc::clone(&self.parts.clock),
             metrics: Arc::clone(&self.parts.metrics),
             inputs: self.parts.inputs.clone(),
+            recorder: Arc::new(Mutex::new(Recorder::new(&self.parts.series))),
         };
         let visitor = Visitor {
             clock: Arc::clone(&self.parts.clock),
@@ -290,12 +297,17 @@ impl Scraper {
     }
 
     fn ask(&self, rules: &[usize], at: Millis, outlets: &Outlets) {
+        let first = self.parts.config.rules.len();
+        let place = |index: &usize| index.checked_sub(first);
+        let is_recording = |place: &usize| *place < self.recordings.len();
+        let due: Vec<usize> = rules.iter().filter_map(place).filter(is_recording).collect();
         let rules: Vec<Arc<Rule>> = rules.iter().filter_map(|index| self.rule(*index)).collect();
-        let count = u64::try_from(rules.len()).unwrap_or(0);
+        let count = u64::try_from(rules.len() + due.len()).unwrap_or(0);
         if count == 0 {
             return;
         }
-        let job = Job { rules, at, complete: self.parts.clock.elapsed() };
+        let recordings = (Arc::clone(&self.recordings), due);
+        let job = Job { rules, recordings, at, complete: self.parts.clock.elapsed() };
         if outlets.jobs.try_send(job).is_err() {
             self.parts.metrics.rule_evaluations_missed.inc_by(count);
             tracing::warn!(rules = count, "evaluations are late; a round was skipped");
@@ -320,6 +332,7 @@ impl Scraper {
     async fn obey(&mut self, order: Order) {
         let done = match order {
             Order::Configure(config, done) => {
+                self.recordings = recordings(&config.groups);
                 self.parts.config = config;
                 self.parts.series.configure(self.retention());
                 self.replace_plan().await;
@@ -384,7 +397,9 @@ impl Scraper {
     fn begin_rounds(&mut self, now: Millis) {
         let at_most = self.watches.iter().map(|watch| watch.interval).min();
         let default = self.parts.config.daemon.interval;
+        let recordings = self.recordings.iter().map(|recording| recording.interval);
         let configured = self.parts.config.rules.iter().map(|rule| rule.spec.interval);
+        let configured = configured.chain(recordings);
         let watched = self.watches.iter().map(|watch| Some(watch.interval));
         let rules =
             configured.chain(watched).map(|interval| millis(interval.unwrap_or(default))).collect();
@@ -395,34 +410,20 @@ impl Scraper {
 
     fn rule(&self, index: usize) -> Option<Arc<Rule>> {
         let configured = &self.parts.config.rules;
-        let watched = || self.watches.get(index.checked_sub(configured.len())?);
+        let first = configured.len() + self.recordings.len();
+        let watched = || self.watches.get(index.checked_sub(first)?);
         configured.get(index).or_else(|| Some(&watched()?.rule)).map(Arc::clone)
     }
 
     fn retention(&self) -> Retention {
         let mut retention = retention_of(&self.parts.config);
-        let first = self.parts.config.rules.len();
-        let watched = self.watches.iter().map(|watch| &watch.rule);
-        retention
-            .reads
-            .extend(reads(watched.enumerate().map(|(index, rule)| (first + index, rule))));
+        let first = self.parts.config.rules.len() + self.recordings.len();
+        let watched: Vec<Arc<Rule>> =
+            self.watches.iter().map(|watch| Arc::clone(&watch.rule)).collect();
+        let of_watches = reads(&watched, &[]).into_iter();
+        retention.reads.extend(of_watches.map(|read| Read { reader: first + read.reader, ..read }));
         retention
     }
-}
-
-fn reads<'a>(rules: impl Iterator<Item = (usize, &'a Arc<Rule>)>) -> Vec<Read> {
-    let mut reads = Vec::new();
-    for (reader, rule) in rules {
-        let evidence = rule.evidence.iter().flat_map(|(bad, total)| [bad, total]);
-        for expr in std::iter::once(&rule.value).chain(evidence) {
-            reads.extend(expr.selectors().into_iter().map(|selector| Read {
-                reader,
-                matchers: selector.matchers,
-                reach: selector.reach,
-            }));
-        }
-    }
-    reads
 }
 
 /// Forgets every sample if some are of a time that is still to come: the clock was set back, in

@@ -4,7 +4,9 @@
 //! here keeps state between evaluations.
 
 mod evaluate;
+pub mod group;
 mod lower;
+pub mod record;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::evaluate::evaluate;
+use self::group::Imported;
 pub use self::lower::{LowerError, Part, lower};
 use crate::label::{Labels, Matchers};
 use crate::promql::Expr;
@@ -20,7 +23,14 @@ use crate::sample::Millis;
 use crate::template::Template;
 use crate::units;
 
-/// The name of a rule, unique in a configuration; it is the alert's `alertname`.
+/// What tells rules of one name apart, in front of words that are never shown.
+const VARIANT: char = '\u{1f}';
+
+/// The label that names an alert's level; it is never part of an identity.
+const SEVERITY: &str = "severity";
+
+/// The name of a rule, unique in a configuration. What is shown of it is the alert's `alertname`;
+/// alerts of Prometheus's files may share that, and are told apart by words that are not shown.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RuleName(Arc<str>);
@@ -32,16 +42,22 @@ impl RuleName {
         Self(Arc::from(name))
     }
 
-    /// Returns the name.
+    /// Names one of several rules that are shown under the same name.
+    #[must_use]
+    pub fn variant(name: &str, words: &str) -> Self {
+        Self(format!("{name}{VARIANT}{words}").into())
+    }
+
+    /// Returns the name as it is shown.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.split(VARIANT).next().unwrap_or_default()
     }
 }
 
 impl fmt::Display for RuleName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(self.as_str())
     }
 }
 
@@ -466,6 +482,8 @@ pub struct Rule {
     pub summary: Option<Template>,
     /// What was asked.
     pub spec: RuleSpec,
+    /// What only an alert of a Prometheus file has.
+    pub imported: Option<Imported>,
 }
 
 #[cfg(test)]

@@ -141,6 +141,13 @@ impl Store {
         Target::new(Arc::clone(&self.0), self.0.shard(labels), limits)
     }
 
+    /// Opens the shard of series that no target sends, such as those of recording rules: nothing
+    /// is written about the append itself (`up`, ...), and a sample given again is not a loss.
+    #[must_use]
+    pub fn open_own(&self, labels: &Labels, limits: Limits) -> Target {
+        Target::new(Arc::clone(&self.0), self.0.shard(labels), limits).without_report()
+    }
+
     /// Drops samples that nobody needs any more, ended series that are older than what is kept
     /// of them, and targets without series that nobody has open.
     pub fn expire(&self, now: Millis) {

@@ -4,6 +4,8 @@
 //! keeps an alert from firing: whoever renders gets text in any case. Knows nothing of channels;
 //! escaping is theirs.
 
+pub mod go;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;

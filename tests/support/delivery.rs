@@ -155,6 +155,7 @@ pub fn configuration() -> Config {
     Config {
         settings: Arc::new(settings),
         rules: Vec::new(),
+        groups: Vec::new(),
         daemon: Daemon { state: None, interval: Duration::from_secs(15) },
         http: Http {
             listen: "127.0.0.1:9911".parse().unwrap(),

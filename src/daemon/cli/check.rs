@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 use watchbell_config::coverage::coverage;
 use watchbell_config::diagnostic::{Severity, line_column};
-use watchbell_config::load::{Checked, is_rule_file, load, load_rules};
+use watchbell_config::load::{Checked, is_rule_file, load, load_prometheus_rules, load_rules};
 
 use crate::cli::Context;
 use crate::cli::files::Disk;
@@ -70,10 +70,7 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> 
 fn check_file(path: &Path) -> Result<Checked, Failure> {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     if name.ends_with(".yml") || name.ends_with(".yaml") {
-        return Err(Failure::usage(format!(
-            "{}: Prometheus rule files cannot be read yet; write the rules as TOML",
-            path.display()
-        )));
+        return Ok(load_prometheus_rules(path, &Disk));
     }
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("reading {}: {error}", path.display())))?;

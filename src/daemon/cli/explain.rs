@@ -41,7 +41,7 @@ fn describe(rule: &Rule) -> serde_json::Value {
     let policy = &rule.policy;
     let word = |bound: Option<Bound>| bound.map(|bound| worded(rule, bound));
     json!({
-        "rule": policy.name,
+        "rule": policy.name.as_str(),
         "query": rule.value.to_string(),
         "evidence": rule.evidence.as_ref().map(|(bad, total)| {
             json!({ "bad": bad.to_string(), "total": total.to_string() })
@@ -75,15 +75,20 @@ fn print(context: &Context, rule: &Rule) {
         };
         out.line(format!("  {name:9} {} {hold}", worded(rule, bound)));
     }
-    if let RuleKind::Prometheus(level) = policy.kind {
-        out.line(format!("  level     {level} for every series"));
-    }
     let length = watchbell_paging::time::format_duration;
-    out.line(format!(
-        "  clears    after {} on the good side by {}",
-        length(policy.clear_for),
-        watchbell_metrics::units::percent(policy.hysteresis)
-    ));
+    match policy.kind {
+        RuleKind::Prometheus(level) => {
+            let holds = [policy.holds.info, policy.holds.warning, policy.holds.critical];
+            let hold = holds.into_iter().max().unwrap_or_default();
+            out.line(format!("  level     {level} for every series, after {}", length(hold)));
+            out.line(format!("  clears    {} after it is gone", length(policy.keep_firing_for)));
+        }
+        RuleKind::Own => out.line(format!(
+            "  clears    after {} on the good side by {}",
+            length(policy.clear_for),
+            watchbell_metrics::units::percent(policy.hysteresis)
+        )),
+    }
     if rule.evidence.is_some() {
         out.line(format!("  evidence  at least {} bad events", policy.min_bad));
     }

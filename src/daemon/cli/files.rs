@@ -26,7 +26,9 @@ impl Files for Disk {
                 Err("there is no such file".to_owned())
             };
         }
-        let entries = match std::fs::read_dir(&sub) {
+        // The folder of a main file that is named without one.
+        let listed = if sub.as_os_str().is_empty() { Path::new(".") } else { sub.as_path() };
+        let entries = match std::fs::read_dir(listed) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(format!("listing {}: {error}", sub.display())),
@@ -78,6 +80,13 @@ mod tests {
         ] {
             assert_eq!(is_match(pattern, name), expected, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn a_main_file_that_is_named_without_a_folder_finds_its_neighbours() {
+        // Tests run in the folder of the package.
+        let found = Disk.matching(Path::new(""), "Cargo.t*").unwrap();
+        assert_eq!(found, [PathBuf::from("Cargo.toml")]);
     }
 
     #[test]

@@ -8,8 +8,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use watchbell_metrics::promql::Options;
+use watchbell_metrics::rule::record::{Failure, Recorder, Recording};
 use watchbell_metrics::rule::{Rule, RuleReadings, evaluate};
 use watchbell_metrics::sample::Millis;
 use watchbell_metrics::series;
@@ -27,6 +29,8 @@ const RULES_PER_THREAD_MIN: usize = 8;
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) rules: Vec<Arc<Rule>>,
+    /// All recording rules, and the places of those that are due; they come before the rules.
+    pub(super) recordings: (Arc<[Recording]>, Vec<usize>),
     pub(super) at: Millis,
     /// When the samples were complete, on the clock of the process.
     pub(super) complete: Duration,
@@ -39,6 +43,8 @@ pub(super) struct Evaluator {
     pub(super) clock: Arc<Clock>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) inputs: mpsc::Sender<Input>,
+    /// Jobs come one at a time, so nobody waits for it.
+    pub(super) recorder: Arc<Mutex<Recorder>>,
 }
 
 impl Evaluator {
@@ -57,6 +63,7 @@ impl Evaluator {
     }
 
     async fn evaluate(&self, job: Job) -> Vec<RuleReadings> {
+        self.record_all(job.recordings, job.at).await;
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let share = job.rules.len().div_ceil(threads).max(RULES_PER_THREAD_MIN);
         let workers: Vec<_> = job
@@ -77,6 +84,29 @@ impl Evaluator {
             }
         }
         readings
+    }
+
+    async fn record_all(&self, (known, due): (Arc<[Recording]>, Vec<usize>), at: Millis) {
+        if known.is_empty() {
+            // Only series of rules that are gone may have to end.
+            self.record(&known, &due, at);
+            return;
+        }
+        let this = self.clone();
+        let recorded = tokio::task::spawn_blocking(move || this.record(&known, &due, at));
+        if let Err(error) = recorded.await {
+            tracing::error!(%error, "the recording rules could not be evaluated");
+        }
+    }
+
+    fn record(&self, known: &Arc<[Recording]>, due: &[usize], at: Millis) {
+        let failures = self.recorder.lock().evaluate(known, due, at, &Options::default());
+        self.metrics.rule_evaluations.inc_by(u64::try_from(due.len()).unwrap_or_default());
+        for failure in failures {
+            self.metrics.rule_evaluation_failures.inc();
+            let Failure { record, why } = failure;
+            tracing::warn!(record, why, "a recording rule could not be evaluated");
+        }
     }
 
     fn evaluate_one(&self, rule: &Rule, at: Millis) -> RuleReadings {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use watchbell_config::value::{Collect, Config, Daemon, History, Http, Scrape, SecretRef, Tls};
 use watchbell_metrics::exposition::Format;
 use watchbell_metrics::promql::{Options, Value, eval_instant, parse};
+use watchbell_metrics::rule::group::{Group, GroupRule};
 use watchbell_metrics::rule::{RulePolicy, RuleReadings, RuleSource, RuleSpec, lower};
 use watchbell_paging::calendar::{Calendar, WorkWeek};
 use watchbell_paging::settings::Settings;
@@ -132,13 +133,16 @@ async fn readings_of_many_rules_come_as_one_input_in_the_order_of_the_rules() {
         clock: Arc::new(Clock::start()),
         metrics: Arc::clone(&metrics),
         inputs,
+        recorder: Arc::new(Mutex::new(Recorder::new(&series::Store::default()))),
     };
     let rules: Vec<Arc<Rule>> = (0..40)
         .map(|number| rule(&format!("rule{number}"), RuleSource::Expr(format!("vector({number})"))))
         .collect();
     let (jobs, waiting) = mpsc::channel(1);
     let complete = Duration::ZERO;
-    jobs.send(Job { rules, at: 1_000, complete }).await.unwrap();
+    jobs.send(Job { rules, recordings: (Arc::from([]), Vec::new()), at: 1_000, complete })
+        .await
+        .unwrap();
     drop(jobs);
     evaluator.run(waiting).await;
     let Some(Input::Readings(readings)) = pilot.recv().await else { panic!("readings are due") };
@@ -151,6 +155,43 @@ async fn readings_of_many_rules_come_as_one_input_in_the_order_of_the_rules() {
 }
 
 #[tokio::test]
+async fn what_is_recorded_is_seen_by_the_rules_of_the_same_job() {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let (inputs, mut pilot) = mpsc::channel(1);
+    let store = series::Store::default();
+    let evaluator = Evaluator {
+        series: store.clone(),
+        clock: Arc::new(Clock::start()),
+        metrics: Arc::clone(&metrics),
+        inputs,
+        recorder: Arc::new(Mutex::new(Recorder::new(&store))),
+    };
+    let group = Group {
+        name: "web".to_owned(),
+        file: "rules.yml".to_owned(),
+        interval: None,
+        limit: 0,
+        query_offset: Duration::ZERO,
+        labels: Vec::new(),
+        rules: vec![GroupRule::Recording {
+            record: "job:up:sum".to_owned(),
+            expr: parse("vector(3)").unwrap(),
+            labels: Vec::new(),
+        }],
+    };
+    let known = recordings(&[Arc::new(group)]);
+    let rules = vec![rule("reader", RuleSource::Expr("job:up:sum * 2".to_owned()))];
+    let (jobs, waiting) = mpsc::channel(1);
+    let recordings = (known, vec![0]);
+    jobs.send(Job { rules, recordings, at: 1_000, complete: Duration::ZERO }).await.unwrap();
+    drop(jobs);
+    evaluator.run(waiting).await;
+    let Some(Input::Readings(readings)) = pilot.recv().await else { panic!("readings are due") };
+    assert_eq!(readings.iter().map(value).collect::<Vec<_>>(), [6.0]);
+    assert_eq!(metrics.rule_evaluations.get(), 2);
+}
+
+#[tokio::test]
 async fn a_rule_that_fails_is_a_reading_and_a_count() {
     let metrics = Arc::new(Metrics::new().unwrap());
     let (inputs, mut pilot) = mpsc::channel(1);
@@ -159,6 +200,7 @@ async fn a_rule_that_fails_is_a_reading_and_a_count() {
         clock: Arc::new(Clock::start()),
         metrics: Arc::clone(&metrics),
         inputs,
+        recorder: Arc::new(Mutex::new(Recorder::new(&series::Store::default()))),
     };
     let twice = r#"label_replace(vector(1), "a", "1", "", "") or label_replace(vector(2), "b", "2", "", "")"#;
     let mut failing = rule("failing", RuleSource::Expr(twice.to_owned()));
@@ -167,7 +209,14 @@ async fn a_rule_that_fails_is_a_reading_and_a_count() {
     failing = Arc::new(lower(RuleSpec { labels, ..failing.spec.clone() }).unwrap());
     let (jobs, waiting) = mpsc::channel(1);
     let rules = vec![failing, rule("good", RuleSource::Expr("vector(7)".to_owned()))];
-    jobs.send(Job { rules, at: 1_000, complete: Duration::ZERO }).await.unwrap();
+    jobs.send(Job {
+        rules,
+        recordings: (Arc::from([]), Vec::new()),
+        at: 1_000,
+        complete: Duration::ZERO,
+    })
+    .await
+    .unwrap();
     drop(jobs);
     evaluator.run(waiting).await;
     let Some(Input::Readings(readings)) = pilot.recv().await else { panic!("readings are due") };
@@ -239,6 +288,7 @@ fn config(tables: Vec<Scrape>) -> Config {
     Config {
         settings: Arc::new(settings),
         rules: Vec::new(),
+        groups: Vec::new(),
         daemon: Daemon { state: None, interval: Duration::from_secs(15) },
         http: Http {
             listen: "127.0.0.1:9911".parse().unwrap(),

@@ -6,12 +6,10 @@ use std::collections::BTreeMap;
 
 use crate::label::{ALERT_NAME, Labels, METRIC_NAME};
 use crate::promql::{self, Expr, Options, Value};
-use crate::rule::{Evidence, Reading, Rule, RuleKind, RuleReadings};
+use crate::rule::group::Imported;
+use crate::rule::{Evidence, Reading, Rule, RuleKind, RuleReadings, SEVERITY};
 use crate::sample::{Millis, Source};
 use crate::template::Subject;
-
-/// The label that names an alert's level; it is never part of an identity.
-const SEVERITY: &str = "severity";
 
 /// Evaluates a rule at one time. A fault is data: it never panics and never loses the others.
 #[must_use]
@@ -19,7 +17,10 @@ pub fn evaluate(rule: &Rule, source: &dyn Source, at: Millis, options: &Options)
     // A counter that appears counts from zero in our own rules; imported ones keep their meaning.
     let counters_from_zero = rule.policy.kind == RuleKind::Own;
     let options = Options { counters_from_zero, ..*options };
-    let outcome = readings(rule, source, at, &options);
+    let outcome = match &rule.imported {
+        Some(imported) => imported_readings(rule, imported, source, at, &options),
+        None => readings(rule, source, at, &options),
+    };
     RuleReadings { rule: rule.policy.name.clone(), at, outcome }
 }
 
@@ -52,6 +53,36 @@ fn readings(
         let evidence = evidence.get(&labels).copied();
         readings.push(reading(rule, &labels, value, evidence));
     }
+    unique(readings)
+}
+
+/// Every series is a reading, whatever its value.
+fn imported_readings(
+    rule: &Rule,
+    imported: &Imported,
+    source: &dyn Source,
+    at: Millis,
+    options: &Options,
+) -> Result<Vec<Reading>, String> {
+    let group = &imported.group;
+    let offset = Millis::try_from(group.query_offset.as_millis()).unwrap_or(Millis::MAX);
+    let asked_at = at.saturating_sub(offset);
+    let values = vector(&rule.value, source, asked_at, options)?;
+    if 0 < group.limit && group.limit < values.len() {
+        let (limit, count) = (group.limit, values.len());
+        return Err(format!("exceeded limit of {limit} with {count} alerts"));
+    }
+    let query = |text: &str| {
+        let expr = promql::parse(text).map_err(|error| error.to_string())?;
+        vector(&expr, source, asked_at, options)
+    };
+    let name = rule.policy.name.as_str();
+    let read =
+        |(found, value): (Labels, f64)| imported.reading(name, &found, value, asked_at, &query);
+    unique(values.into_iter().map(read).collect())
+}
+
+fn unique(mut readings: Vec<Reading>) -> Result<Vec<Reading>, String> {
     readings.sort_by(|left, right| left.labels.cmp(&right.labels));
     if let Some(pair) = readings.windows(2).find(|pair| pair[0].labels == pair[1].labels) {
         return Err(format!(

@@ -76,7 +76,7 @@ pub fn lower(spec: RuleSpec) -> Result<Rule, Vec<LowerError>> {
     policy.query = text.value;
     policy.window =
         if matches!(spec.source, RuleSource::Expr(_)) { Duration::ZERO } else { window };
-    Ok(Rule { policy: Arc::new(policy), value, evidence, labels, summary, spec })
+    Ok(Rule { policy: Arc::new(policy), value, evidence, labels, summary, spec, imported: None })
 }
 
 fn default_window(source: &RuleSource) -> Duration {

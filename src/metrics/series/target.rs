@@ -31,6 +31,12 @@ pub struct Target {
     live: Vec<u32>,
     /// When the last scrape was, if it was good.
     previous: Option<Millis>,
+    /// Writes about each scrape.
+    is_reporting: bool,
+    /// The body under way is a part: what it does not say has not ended.
+    is_part: bool,
+    /// Parts were appended since the last whole body.
+    had_part: bool,
 }
 
 impl Target {
@@ -45,7 +51,14 @@ impl Target {
             scanner: Scanner::default(),
             live: Vec::new(),
             previous: None,
+            is_reporting: true,
+            is_part: false,
+            had_part: false,
         }
+    }
+
+    pub(super) fn without_report(self) -> Self {
+        Self { is_reporting: false, ..self }
     }
 
     /// Parses a body and appends it, with `up` = 1 and the scrape metrics; series that are
@@ -64,6 +77,15 @@ impl Target {
         }
         let reason = "the target's series were changed by somebody else at the same time";
         self.record_failure(Some(reason.to_owned()), Faults::default(), at, seconds)
+    }
+
+    /// Appends a part of what the next whole body will say; nothing ends by it.
+    pub fn append_part(&mut self, body: &[u8], format: Format, at: Millis) -> Appended {
+        self.is_part = true;
+        let appended = self.append(body, format, at, 0.0);
+        self.is_part = false;
+        self.had_part = true;
+        appended
     }
 
     /// Records a failed scrape: `up` = 0, every series stale.
@@ -135,8 +157,10 @@ impl Target {
         let mut appended = self.append_samples(&mut state, at);
         appended.added = births.len();
         self.note_zeros(&mut state, &births);
-        if !self.scanner.is_unchanged || self.previous.is_none() {
+        let is_changed = !self.scanner.is_unchanged || self.previous.is_none() || self.had_part;
+        if is_changed && !self.is_part {
             self.end_missing(&mut state, at);
+            self.had_part = false;
         }
         appended.series = self.live.len();
         self.previous = Some(at);
@@ -145,7 +169,9 @@ impl Target {
         let report = Report { is_up: true, seconds, sample_count, added_count };
         self.write_report(&mut state, at, report);
         self.shared.ingested.fetch_add(count(appended.samples), Ordering::Relaxed);
-        self.shared.dropped.fetch_add(count(appended.dropped), Ordering::Relaxed);
+        if self.is_reporting {
+            self.shared.dropped.fetch_add(count(appended.dropped), Ordering::Relaxed);
+        }
         Some(appended)
     }
 
@@ -236,7 +262,7 @@ impl Target {
     }
 
     fn write_report(&self, state: &mut State, at: Millis, report: Report) {
-        for (key, value) in report.series() {
+        for (key, value) in report.series().filter(|_| self.is_reporting) {
             let slot = state.find_or_insert(&key);
             if state.entry(slot).is_some_and(|entry| entry.history.last().at < at) {
                 state.append(slot, Sample { at, value });

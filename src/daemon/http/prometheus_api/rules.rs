@@ -85,7 +85,7 @@ fn describe(rule: &Rule, view: Option<&RuleView>, with_alerts: bool) -> Value {
     }
     let mut described = json!({
         "type": "alerting",
-        "name": policy.name,
+        "name": policy.name.as_str(),
         "query": policy.query,
         "duration": longest(&policy.holds),
         "keepFiringFor": policy.keep_firing_for.as_secs_f64(),

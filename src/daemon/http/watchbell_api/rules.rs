@@ -16,7 +16,7 @@ use crate::http::Context;
 /// One rule with what it last said.
 #[derive(Clone, Debug, Serialize)]
 pub(in crate::http) struct Row {
-    pub(in crate::http) name: RuleName,
+    pub(in crate::http) name: String,
     pub(in crate::http) level: Level,
     /// `ok`, `pending`, `firing`, `no_data`, `error`, or `unknown` before the first evaluation.
     pub(in crate::http) state: &'static str,
@@ -55,14 +55,14 @@ pub(super) async fn list(State(context): State<Arc<Context>>) -> Json<Vec<Row>> 
 /// Joins the configured rules with the picture, in the order of the files; rules of the picture
 /// that no file has (drills) follow while they have alerts.
 pub(in crate::http) fn rows(config: &Config, view: &View) -> Vec<Row> {
-    let mut seen: HashMap<&str, &RuleView> =
-        view.rules.iter().map(|rule| (rule.rule.as_str(), rule)).collect();
+    let mut seen: HashMap<&RuleName, &RuleView> =
+        view.rules.iter().map(|rule| (&rule.rule, rule)).collect();
     let mut rows: Vec<Row> = Vec::with_capacity(config.rules.len());
     for rule in &config.rules {
         let policy = &rule.policy;
-        rows.push(row(policy, seen.remove(policy.name.as_str())));
+        rows.push(row(policy, seen.remove(&policy.name)));
     }
-    let is_extra = |rule: &&RuleView| seen.contains_key(rule.rule.as_str());
+    let is_extra = |rule: &&RuleView| seen.contains_key(&rule.rule);
     for rule in view.rules.iter().filter(is_extra).filter(|rule| !rule.alerts.is_empty()) {
         let own = config.settings.rules.get(&rule.rule).cloned();
         let policy = own.unwrap_or_else(|| Arc::new(RulePolicy::new(rule.rule.as_str())));
@@ -75,7 +75,7 @@ fn row(policy: &RulePolicy, view: Option<&RuleView>) -> Row {
     let alerts = view.map(|view| view.alerts.clone()).unwrap_or_default();
     let worst = alerts.iter().max_by_key(|alert| (alert.state == "firing", alert.level));
     Row {
-        name: policy.name.clone(),
+        name: policy.name.as_str().to_owned(),
         level: view.map(|view| view.level).unwrap_or_default(),
         state: state(view),
         bounds: worded(policy),

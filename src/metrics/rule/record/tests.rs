@@ -1,0 +1,221 @@
+//! Recording rules over a store: what they write, what ends, who is woken by what.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Failure, Recorder, Recording, reads, recordings};
+use crate::exposition::Format;
+use crate::label::Labels;
+use crate::promql::{Options, Value, eval_instant, parse};
+use crate::rule::group::{Group, GroupRule};
+use crate::sample::Millis;
+use crate::series::{Limits, Read, Retention, Store, Target};
+
+const MINUTE: Millis = 60_000;
+
+#[test]
+fn values_become_series_that_later_rules_and_queries_read() {
+    let mut world = World::new(&[
+        ("job:up:sum", "sum by (job) (up)", &[("team", "ops"), ("zone", "é\"\\\n")]),
+        ("job:up:twice", "job:up:sum * 2", &[]),
+        ("fixed", "1 / 0", &[("team", "")]),
+        ("none", "0 / 0", &[]),
+    ]);
+    world.scrape(MINUTE, "up{job=\"a\",i=\"1\"} 1\nup{job=\"a\",i=\"2\"} 1\n");
+    assert_eq!(world.record(&[0, 1, 2, 3], MINUTE), []);
+    let labels = "job=\"a\", team=\"ops\", zone=\"é\\\"\\\\\\n\"";
+    assert_eq!(world.ask("job:up:sum"), [format!("job:up:sum{{{labels}}} 2")]);
+    assert_eq!(world.ask("job:up:twice"), [format!("job:up:twice{{{labels}}} 4")]);
+    assert_eq!(world.ask("fixed"), ["fixed inf"]);
+    assert_eq!(world.ask("none"), ["none NaN"]);
+}
+
+#[test]
+fn nothing_is_written_about_the_writing_itself() {
+    let mut world = World::new(&[("one", "vector(1)", &[])]);
+    world.record(&[0], MINUTE);
+    assert_eq!(world.ask("{__name__=~\".+\"}"), ["one 1"]);
+}
+
+#[test]
+fn a_series_that_is_not_given_any_more_ends_at_once() {
+    let mut world = World::new(&[("busy", "up == 1", &[])]);
+    world.scrape(MINUTE, "up{i=\"1\"} 1\nup{i=\"2\"} 1\n");
+    world.record(&[0], MINUTE);
+    assert_eq!(world.ask("busy").len(), 2);
+    world.scrape(2 * MINUTE, "up{i=\"1\"} 0\nup{i=\"2\"} 1\n");
+    world.record(&[0], 2 * MINUTE);
+    assert_eq!(world.ask("busy"), ["busy{i=\"2\"} 1"]);
+    world.scrape(3 * MINUTE, "up{i=\"1\"} 0\nup{i=\"2\"} 0\n");
+    world.record(&[0], 3 * MINUTE);
+    assert_eq!(world.ask("busy"), [""; 0]);
+}
+
+#[test]
+fn what_is_not_due_goes_on_without_a_new_sample() {
+    let mut world = World::new(&[("a", "x", &[]), ("b", "x", &[])]);
+    world.scrape(MINUTE, "x 1\n");
+    world.record(&[0, 1], MINUTE);
+    world.scrape(2 * MINUTE, "x 2\n");
+    world.record(&[0], 2 * MINUTE);
+    assert_eq!(world.ask("a"), ["a 2"]);
+    assert_eq!(world.ask("b"), ["b 1"]);
+    assert_eq!(world.ask("count_over_time(b[5m])"), ["{} 1"]);
+    assert_eq!(world.store.stats().dropped, 0);
+}
+
+#[test]
+fn a_group_is_not_evaluated_more_often_than_it_says() {
+    let mut group = group(&[("a", "x", &[])]);
+    group.interval = Some(Duration::from_secs(180));
+    let mut world = World::of(group);
+    for minute in 1..=8 {
+        world.scrape(minute * MINUTE, &format!("x {minute}\n"));
+        world.record(&[0], minute * MINUTE);
+    }
+    assert_eq!(world.ask("count_over_time(a[10m])"), ["{} 3"]);
+    assert_eq!(world.ask("a"), ["a 7"]);
+}
+
+#[test]
+fn a_rule_that_fails_writes_nothing_and_ends_nothing() {
+    let mut world = World::new(&[("a", "x * on (job) y", &[]), ("b", "x", &[("i", "same")])]);
+    world.scrape(MINUTE, "x{job=\"j\",i=\"1\"} 1\ny{job=\"j\"} 1\n");
+    assert_eq!(world.record(&[0, 1], MINUTE), []);
+    world.scrape(2 * MINUTE, "x{job=\"j\",i=\"1\"} 1\nx{job=\"j\",i=\"2\"} 1\ny{job=\"j\"} 1\n");
+    let failures = world.record(&[0, 1], 2 * MINUTE);
+    let records: Vec<&str> = failures.iter().map(|one| one.record.as_str()).collect();
+    assert_eq!(records, ["a", "b"], "{failures:?}");
+    assert_eq!(world.ask("a"), ["a{job=\"j\"} 1"]);
+    assert_eq!(world.ask("b"), ["b{i=\"same\", job=\"j\"} 1"]);
+}
+
+#[test]
+fn the_limit_of_a_group_holds_for_each_of_its_rules() {
+    let mut group = group(&[("a", "x", &[])]);
+    group.limit = 1;
+    let mut world = World::of(group);
+    world.scrape(MINUTE, "x{i=\"1\"} 1\nx{i=\"2\"} 1\n");
+    let failures = world.record(&[0], MINUTE);
+    assert_eq!(failures[0].why, "exceeded limit of 1 with 2 series");
+}
+
+#[test]
+fn a_reload_ends_the_series_of_rules_that_are_gone_and_keeps_the_others() {
+    let mut world = World::new(&[("a", "x", &[]), ("b", "x", &[])]);
+    world.scrape(MINUTE, "x 1\n");
+    world.record(&[0, 1], MINUTE);
+    world.known = recordings(&[Arc::new(group(&[("a", "x", &[])]))]);
+    world.record(&[], 2 * MINUTE);
+    assert_eq!(world.ask("a"), ["a 1"]);
+    assert_eq!(world.ask("b"), [""; 0]);
+    world.known = recordings(&[]);
+    world.record(&[], 3 * MINUTE);
+    assert_eq!(world.ask("a"), [""; 0]);
+}
+
+#[test]
+fn recorded_series_go_on_after_a_restart() {
+    let mut world = World::new(&[("a", "x", &[]), ("b", "a * 2", &[]), ("c", "b * 2", &[])]);
+    world.scrape(MINUTE, "x 1\n");
+    world.record(&[0, 1, 2], MINUTE);
+    let mut again = World::new(&[("a", "x", &[]), ("b", "a * 2", &[]), ("c", "b * 2", &[])]);
+    again.store.replay(&world.store.take_block()).unwrap();
+    again.scrape(2 * MINUTE, "x 2\n");
+    assert_eq!(again.record(&[0], 2 * MINUTE), []);
+    assert_eq!(again.ask("c"), ["c 8"]);
+    assert_eq!(again.ask("count_over_time(c[5m])"), ["{} 2"]);
+    assert_eq!(again.ask("count_over_time(a[5m])"), ["{} 2"]);
+}
+
+#[test]
+fn what_ends_in_a_chain_ends_at_once() {
+    let mut world = World::new(&[("a", "x == 1", &[]), ("b", "a * 2", &[])]);
+    world.scrape(MINUTE, "x 1\n");
+    world.record(&[0, 1], MINUTE);
+    assert_eq!(world.ask("b"), ["b 2"]);
+    world.scrape(2 * MINUTE, "x 0\n");
+    world.record(&[0, 1], 2 * MINUTE);
+    assert_eq!(world.ask("a"), [""; 0]);
+    assert_eq!(world.ask("b"), [""; 0]);
+}
+
+#[test]
+fn who_reads_a_recorded_series_is_woken_by_what_it_is_computed_from() {
+    let known = recordings(&[Arc::new(group(&[
+        ("a", "rate(hits[5m])", &[]),
+        ("b", "a * 2", &[]),
+        ("c", "b > 1", &[]),
+    ]))]);
+    let found = reads(&[], &known);
+    let readers_of = |name: &str| -> Vec<usize> {
+        let is_it = |read: &&Read| read.matchers.iter().any(|one| one.is_match(name));
+        found.iter().filter(is_it).map(|read| read.reader).collect()
+    };
+    assert_eq!(readers_of("hits"), [0, 1, 2]);
+    assert_eq!(readers_of("a"), [1, 2]);
+    assert_eq!(readers_of("b"), [2]);
+}
+
+type Texts<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
+fn group(rules: &[Texts<'_>]) -> Group {
+    let rule = |(record, expr, labels): &Texts<'_>| GroupRule::Recording {
+        record: (*record).to_owned(),
+        expr: parse(expr).unwrap(),
+        labels: labels.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect(),
+    };
+    Group {
+        name: "web".to_owned(),
+        file: "rules.yml".to_owned(),
+        interval: None,
+        limit: 0,
+        query_offset: Duration::ZERO,
+        labels: Vec::new(),
+        rules: rules.iter().map(rule).collect(),
+    }
+}
+
+/// A store with one target and the recorder; asks at the time of the last recording.
+struct World {
+    store: Store,
+    target: Target,
+    recorder: Recorder,
+    known: Arc<[Recording]>,
+    now: Millis,
+}
+
+impl World {
+    fn new(rules: &[Texts<'_>]) -> Self {
+        Self::of(group(rules))
+    }
+
+    fn of(group: Group) -> Self {
+        let known = recordings(&[Arc::new(group)]);
+        let raw = 3_600_000;
+        let store =
+            Store::new(Retention { reads: reads(&[], &known), raw, ..Retention::default() });
+        let limits = Limits { series_max: 100, labels_max: 10, label_length_max: 100 };
+        let target = store.open_own(&Labels::from_pairs([("target", "t")]), limits);
+        let recorder = Recorder::new(&store);
+        Self { store, target, recorder, known, now: 0 }
+    }
+
+    fn scrape(&mut self, at: Millis, body: &str) {
+        assert_eq!(self.target.append(body.as_bytes(), Format::Text, at, 0.0).failed, None);
+    }
+
+    fn record(&mut self, due: &[usize], at: Millis) -> Vec<Failure> {
+        self.now = at;
+        self.recorder.evaluate(&self.known, due, at, &Options::default())
+    }
+
+    /// Words the series without the label of the target.
+    fn ask(&self, text: &str) -> Vec<String> {
+        let expr = parse(text).unwrap();
+        let found = eval_instant(&expr, &self.store, self.now, &Options::default()).unwrap();
+        let Value::Vector(samples) = found.value else { panic!("a vector: {text}") };
+        let word = |labels: &Labels, value: f64| format!("{} {value}", labels.without(&["target"]));
+        samples.iter().map(|sample| word(&sample.labels, sample.value)).collect()
+    }
+}
