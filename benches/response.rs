@@ -34,12 +34,15 @@ async fn measure() {
     let folder = Folder::new("response");
     let daemon = Daemon::start(&folder, &configuration(&gauges, &slack)).await;
     pass(REST).await;
-    let mut waits = Vec::new();
+    let (mut waits, mut own) = (Vec::new(), Vec::new());
     for round in rounds {
         pass(dice.time(INTERVAL)).await;
         let changed = now();
         gauges.set([labels(round)], 1.0);
+        gauges.read().await;
+        let read = now();
         let paged = page(&slack, round).await;
+        own.push(paged.at.saturating_duration_since(read));
         waits.push(paged.at.saturating_duration_since(changed));
         gauges.set([labels(round)], 0.0);
         pass(REST).await;
@@ -49,6 +52,8 @@ async fn measure() {
     line("median", ms(percentile(&waits, 50)));
     line("p90", ms(percentile(&waits, 90)));
     line("largest", ms(percentile(&waits, 100)));
+    line("from the scrape that shows it, median", ms(percentile(&own, 50)));
+    line("from the scrape that shows it, largest", ms(percentile(&own, 100)));
     inside(&daemon).await;
 }
 
