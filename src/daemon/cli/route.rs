@@ -1,11 +1,15 @@
 //! `route`: which route an alert takes, and who is paged when.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use clap::Args;
 use serde_json::json;
 use watchbell_metrics::label::{ALERT_NAME, Labels};
-use watchbell_paging::duty::{next_of, who};
+use watchbell_paging::escalation::{self, Target};
 use watchbell_paging::id::PersonId;
-use watchbell_paging::route::{Pageable, PostTarget, Route};
+use watchbell_paging::level::Severity;
+use watchbell_paging::route::{PostTarget, Route};
 use watchbell_paging::settings::Settings;
 use watchbell_paging::time::{Timestamp, format_duration};
 
@@ -32,7 +36,7 @@ pub(crate) fn run(context: &Context, args: &RouteArgs) -> Result<Exit, Failure> 
     let Some(route) = found else {
         return Err(Failure::problem("no route matches; the last route should match everything"));
     };
-    let steps = steps(route, settings, labels.get("severity").unwrap_or("warning"), at);
+    let steps = steps(route, settings, severity(&labels), at);
     let posts: Vec<String> = route.post.iter().map(post).collect();
     if context.out.json {
         let steps: Vec<_> = steps
@@ -70,53 +74,38 @@ fn read(words: &[String]) -> Result<Labels, Failure> {
     Ok(Labels::from_pairs(pairs))
 }
 
-type Planned = (std::time::Duration, Vec<PersonId>);
+type Planned = (Duration, Vec<PersonId>);
 
-/// The chain as the engine would run it if nobody answered.
-fn steps(route: &Route, settings: &Settings, severity: &str, at: Timestamp) -> Vec<Planned> {
-    let resolve = |page: &[Pageable], at: Timestamp| people(page, settings, at);
-    let minutes = |count: u64| std::time::Duration::from_secs(count * 60);
-    let first = match severity {
-        "critical" => minutes(0),
-        "warning" => minutes(10),
-        _ => return Vec::new(),
-    };
-    let mut steps = vec![(first, resolve(&route.page, at.plus(first)))];
-    if !route.escalate.is_empty() {
-        steps.extend(
-            route.escalate.iter().map(|step| (step.at, resolve(&step.page, at.plus(step.at)))),
-        );
-    } else if severity == "critical" {
-        let second = at.plus(minutes(2));
-        let next = route.page.iter().filter_map(|one| match one {
-            Pageable::Person(_) => None,
-            Pageable::Schedule(id) => {
-                let schedule = settings.schedules.get(id)?;
-                next_of(schedule, second, &who(schedule, &[], second))
-            }
-        });
-        steps.push((minutes(2), next.collect()));
-        steps.push((minutes(4), resolve(&route.fallback, at.plus(minutes(4)))));
+/// The chain as the engine runs it if nobody answers. An empty step is passed at once, so the
+/// one after it takes its place.
+fn steps(route: &Route, settings: &Settings, severity: Severity, at: Timestamp) -> Vec<Planned> {
+    let mut steps: Vec<Planned> = Vec::new();
+    let mut passed: Option<Duration> = None;
+    for stage in escalation::stages(route, severity) {
+        let after = passed.unwrap_or(stage.at).min(stage.at);
+        let people = escalation::people(&stage.page, settings, &BTreeMap::new(), at.plus(after));
+        if people.is_empty() {
+            passed = Some(after);
+        } else {
+            passed = None;
+            steps.push((after, people));
+        }
     }
-    if let Some((_, people)) = steps.first_mut().filter(|(_, people)| people.is_empty()) {
-        *people = resolve(&route.fallback, at);
+    if steps.is_empty() && severity != Severity::Info {
+        let fallback: Vec<Target<'_>> = route.fallback.iter().map(Target::Pageable).collect();
+        let people = escalation::people(&fallback, settings, &BTreeMap::new(), at);
+        steps.extend((!people.is_empty()).then_some((Duration::ZERO, people)));
     }
-    steps.retain(|(_, people)| !people.is_empty());
     steps
 }
 
-fn people(page: &[Pageable], settings: &Settings, at: Timestamp) -> Vec<PersonId> {
-    let mut found = Vec::new();
-    for one in page {
-        let more = match one {
-            Pageable::Person(person) => vec![person.clone()],
-            Pageable::Schedule(id) => {
-                settings.schedules.get(id).map_or_else(Vec::new, |schedule| who(schedule, &[], at))
-            }
-        };
-        found.extend(more.into_iter().filter(|person| !found.contains(person)).collect::<Vec<_>>());
+/// As Prometheus's own rules word it: `page` is critical, and what is not known is a warning.
+fn severity(labels: &Labels) -> Severity {
+    match labels.get("severity") {
+        Some("critical" | "page") => Severity::Critical,
+        Some("info") => Severity::Info,
+        Some(_) | None => Severity::Warning,
     }
-    found
 }
 
 fn post(target: &PostTarget) -> String {
