@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -51,10 +52,19 @@ impl Drop for Folder {
     }
 }
 
-/// Returns a port that was free a moment ago.
+/// Returns a port that is free, and that the system gives to nobody else: it lies below those that
+/// connections and other listeners get, so a daemon that is killed finds it free again.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    static TAKEN: AtomicU16 = AtomicU16::new(0);
+    let offset = u16::try_from(std::process::id() % 15_000).unwrap();
+    for _ in 0..1_000 {
+        let next = (offset + TAKEN.fetch_add(1, Ordering::Relaxed)) % 15_000;
+        let port = 15_000 + next;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free");
 }
 
 /// A running daemon; it is killed when dropped.

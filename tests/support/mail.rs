@@ -194,8 +194,7 @@ fn temporary_folder() -> PathBuf {
 }
 
 fn free_address() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
+    SocketAddr::from(([127, 0, 0, 1], super::daemon::free_port()))
 }
 
 fn read(path: &Path) -> Option<String> {
