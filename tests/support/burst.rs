@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use watchbell::clock::Clock;
@@ -14,6 +14,9 @@ use watchbell_paging::time::Timestamp;
 use super::daemon::{Daemon, Folder, try_wait_for};
 use super::gauges::Gauges;
 use super::slack::{Call, Slack};
+
+/// What was on its way at a kill may be noticed by the fake this much later.
+const NOTICED_WITHIN: Duration = Duration::from_millis(250);
 
 /// The peers of a daemon that is killed.
 pub struct Burst {
@@ -175,13 +178,15 @@ fn pages(calls: &[Call]) -> Vec<Page> {
     calls.iter().filter_map(Page::of).collect()
 }
 
-/// Counts what arrived more than once.
+/// Counts what arrived more than once; of each, one arrival may be without the mark: the first one
+/// that was sent, whichever was noticed first.
 pub fn repeats(pages: &[Page]) -> Repeats {
     let mut seen = BTreeSet::new();
+    let mut unmarked = BTreeSet::new();
     let mut found = Repeats::default();
-    for page in pages.iter().filter(|page| !seen.insert(page.delivery.clone())) {
-        found.arrived += 1;
-        found.unmarked += usize::from(!page.is_marked);
+    for page in pages {
+        found.arrived += usize::from(!seen.insert(&page.delivery));
+        found.unmarked += usize::from(!page.is_marked && !unmarked.insert(&page.delivery));
     }
     found
 }
@@ -214,7 +219,7 @@ impl Lives {
         let open_at_end = |life: &Life| {
             let open: BTreeSet<&str> = pages
                 .iter()
-                .filter(|page| life.began <= page.at && page.at < life.ended)
+                .filter(|page| life.began <= page.at && page.at < life.ended + NOTICED_WITHIN)
                 .map(|page| page.delivery.as_str())
                 .filter(|id| delivered.get(*id).is_none_or(|at| life.killed < *at))
                 .collect();
