@@ -129,7 +129,11 @@ pub(in crate::http) fn in_words(policy: &RulePolicy) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::http::fixture::{House, get_request};
+    use watchbell_metrics::label::Labels;
+    use watchbell_paging::time::Timestamp;
+
+    use super::*;
+    use crate::http::fixture::{House, config, get_request};
 
     #[tokio::test]
     async fn rules_have_their_bounds_in_words_and_what_they_last_said() {
@@ -144,5 +148,39 @@ mod tests {
         assert_eq!(rule["value"], "4.2%");
         assert_eq!(rule["window"], "5m");
         assert!(rule["query"].as_str().unwrap().contains("increase"));
+    }
+
+    #[test]
+    fn drills_are_shown_with_their_bounds_and_only_while_they_fire() {
+        let mut config = config();
+        config.rules.clear();
+        crate::drill::add_rules(Arc::make_mut(&mut config.settings));
+        let quiet = RuleView {
+            rule: RuleName::new(crate::drill::CPU_RULE),
+            level: Level::Ok,
+            alerts: Vec::new(),
+            evaluated_at: None,
+            readings: 0,
+            error: None,
+            errors_in_row: 0,
+        };
+        let mut firing = quiet.clone();
+        firing.alerts.push(RuleAlertView {
+            labels: Labels::default(),
+            state: "firing",
+            level: Level::Critical,
+            active_at: Timestamp::from_millis(0),
+            value: 1.0,
+            summary: None,
+            annotations: std::collections::BTreeMap::new(),
+        });
+        let shown = |rule: RuleView| {
+            let view = View { rules: vec![rule], ..View::default() };
+            rows(&config, &view)
+        };
+        assert!(shown(quiet).is_empty());
+        let row = shown(firing).pop().unwrap();
+        assert_eq!(row.bounds.critical.as_deref(), Some("> 85%"));
+        assert_eq!(row.value.as_deref(), Some("100%"));
     }
 }
