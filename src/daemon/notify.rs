@@ -38,6 +38,7 @@ use channels::Channels;
 use queue::{Next, Queue};
 use socket::Ear;
 
+pub(crate) use format::is_direction;
 pub use slack::action::{Action, SlackAction, parse_action, verify_signature};
 
 /// What in-flight attempts get after the stop, within the ten seconds of the whole process.

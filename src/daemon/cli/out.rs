@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
+use crate::notify::is_direction;
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -82,13 +84,19 @@ impl Out {
         Ok(())
     }
 
-    /// Prints rows under a head, in columns without lines.
+    /// Prints rows under a head, in columns without lines; columns without a word are left out.
     pub(crate) fn table(&self, head: &[&str], rows: Vec<Vec<String>>) {
+        let says = |column: usize| {
+            rows.iter().any(|row| row.get(column).is_some_and(|cell| !cell.is_empty()))
+        };
+        let shown: Vec<usize> =
+            (0..head.len()).filter(|column| rows.is_empty() || says(*column)).collect();
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
-        table.set_header(head.iter().map(|word| word.to_uppercase()));
-        for row in rows {
-            table.add_row(row.iter().map(|cell| one_line(cell)).collect::<Vec<_>>());
+        table.set_header(shown.iter().map(|column| head[*column].to_uppercase()));
+        for row in &rows {
+            let cells = shown.iter().filter_map(|column| row.get(*column));
+            table.add_row(cells.map(|cell| one_line(cell)).collect::<Vec<_>>());
         }
         for line in table.to_string().lines() {
             self.line(line.trim_end().strip_prefix(' ').unwrap_or_else(|| line.trim_end()));
@@ -119,7 +127,10 @@ impl Out {
     }
 }
 
-/// Control characters of foreign text never reach the terminal.
+/// Control and direction-changing characters of foreign text never reach the terminal.
 pub(crate) fn one_line(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+    text.chars()
+        .filter(|letter| !is_direction(*letter))
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .collect()
 }

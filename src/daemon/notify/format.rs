@@ -236,9 +236,14 @@ impl Wording<'_> {
         };
         let rule = alert.labels.get("alertname").unwrap_or("alert");
         let what = alert.summary.as_deref().unwrap_or(rule);
+        // A drill's page is put by hand: it has no value, and so no bound to be read against.
+        let value = match alert.value_text.as_str() {
+            "" => format!("{}{state}", alert.level),
+            value => format!("{}{bound}{state}", clean(value, LABEL_MAX)),
+        };
         AlertLine {
             what: if what == title { String::new() } else { clean(what, SUMMARY_MAX) },
-            value: format!("{}{bound}{state}", clean(&alert.value_text, LABEL_MAX)),
+            value,
             labels: label_words(&alert.labels),
         }
     }
@@ -341,7 +346,8 @@ fn is_member(id: &str) -> bool {
     id.starts_with(['U', 'W']) && id.chars().all(|one| one.is_ascii_alphanumeric())
 }
 
-fn is_direction(one: char) -> bool {
+/// Tells whether a character changes the direction of its neighbours, or is not seen at all.
+pub(crate) fn is_direction(one: char) -> bool {
     matches!(one, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
@@ -439,6 +445,14 @@ mod tests {
         incident.alerts[0].no_data_since = Some(at(62));
         let notice = notice(&page(1, Address::Terminal, incident), at(65));
         assert_eq!(notice.alerts[0].value, "1.23% (critical > 1%), no data since 10:01:02 UTC");
+    }
+
+    #[test]
+    fn an_alert_without_a_value_says_its_level() {
+        let mut incident = incident();
+        incident.alerts[0].value_text = String::new();
+        let notice = notice(&page(1, Address::Terminal, incident), at(65));
+        assert_eq!(notice.alerts[0].value, "critical since 10:01:00 UTC");
     }
 
     #[test]
