@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::incidents::{say, text};
+use crate::cli::incidents::{say, text, when};
 use crate::cli::out::{Exit, Failure};
 use crate::cli::{ActorArgs, Context};
 
@@ -67,7 +67,7 @@ fn act(context: &Context, id: &str, verb: &str, body: &Value) -> Result<Exit, Fa
     }
     if let Some(already) = incident.get("already").filter(|already| !already.is_null()) {
         let by = say(already, "by");
-        context.out.warn(&format!("{by} was first, at {}", say(already, "at")));
+        context.out.warn(&format!("{by} was first, at {}", when(already, "at")));
     }
     context.out.line(format!(
         "#{} {} ({}, promise {})",

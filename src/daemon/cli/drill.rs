@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::Context;
-use crate::cli::incidents::{items, say, text};
+use crate::cli::incidents::{items, say, text, when};
 use crate::cli::out::{Exit, Failure};
 use crate::clock::Clock;
 
@@ -17,7 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 #[derive(Debug, Args)]
 pub(crate) struct DrillArgs {
     /// `cpu` burns one core until the real CPU rule fires; `page` sends one marked page
-    #[arg(default_value = "page")]
+    #[arg(default_value = "page", value_parser = ["cpu", "page"])]
     name: String,
     /// Follow it until somebody acknowledges
     #[arg(long)]
@@ -47,7 +47,7 @@ fn follow(context: &Context, rule: &str, incident: &str) -> Result<Exit, Failure
         if let Some(found) = find(context, rule, incident)? {
             let lines = items(found.get("timeline").unwrap_or(&Value::Null));
             for line in lines.iter().skip(seen) {
-                context.out.line(format!("{}  {}", say(line, "at"), say(line, "text")));
+                context.out.line(format!("{}  {}", when(line, "at"), say(line, "text")));
             }
             seen = seen.max(lines.len());
             if matches!(text(&found, "state").as_str(), "acked" | "resolved") {

@@ -8,6 +8,9 @@ use watchbell_paging::time::{Timestamp, format_duration};
 use crate::cli::Context;
 use crate::cli::out::{Exit, Failure, one_line};
 
+/// The most characters of a title in a list.
+const TITLE_MAX: usize = 100;
+
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
     /// Which ones
@@ -44,10 +47,10 @@ pub(crate) fn list(context: &Context, args: &ListArgs) -> Result<Exit, Failure> 
                 format!("#{}", text(one, "id")),
                 say(one, "severity"),
                 say(one, "state"),
-                say(one, "fired_at"),
+                when(one, "fired_at"),
                 say(one, "acked_by"),
-                say(one, "sla"),
-                say(one, "title"),
+                promise(one),
+                short(&say(one, "title")),
             ]
         })
         .collect();
@@ -73,7 +76,7 @@ pub(crate) fn show(context: &Context, args: &IncidentArgs) -> Result<Exit, Failu
             "  {} {} since {} {}",
             say(alert, "level"),
             say(alert, "value_text"),
-            say(alert, "since"),
+            when(alert, "since"),
             one_line(summary),
         ));
     }
@@ -113,6 +116,34 @@ pub(crate) fn text(value: &Value, key: &str) -> String {
     }
 }
 
+/// Returns an instant to the second; an absent one is a dash. `--json` has the milliseconds.
+pub(crate) fn when(value: &Value, key: &str) -> String {
+    let Some(at) = instant(value, key) else { return say(value, key) };
+    at.to_rfc3339_seconds().replace('T', " ").replace('Z', " UTC")
+}
+
+/// Words how the promise stands: while it runs, until when.
+fn promise(incident: &Value) -> String {
+    let word = say(incident, "sla").replace('_', " ");
+    match word.as_str() {
+        "running" if incident.get("breached_at").is_some_and(|at| !at.is_null()) => {
+            "broken".to_owned()
+        }
+        "running" if instant(incident, "deadline").is_some() => {
+            format!("until {}", when(incident, "deadline"))
+        }
+        _ => word,
+    }
+}
+
+/// Cuts a title so that a list stays a list.
+fn short(title: &str) -> String {
+    if title.chars().count() <= TITLE_MAX {
+        return title.to_owned();
+    }
+    title.chars().take(TITLE_MAX - 1).chain(['…']).collect()
+}
+
 /// Returns the elements of an array; nothing of anything else.
 pub(crate) fn items(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
@@ -126,12 +157,13 @@ fn heading(context: &Context, incident: &Value) {
     let drill = if incident.get("drill") == Some(&Value::Bool(true)) { " (drill)" } else { "" };
     context.out.line(format!("#{} {}{drill}", text(incident, "id"), say(incident, "title")));
     let mut facts = vec![format!("{}, {}", say(incident, "severity"), say(incident, "state"))];
-    facts.push(format!("promise {}", say(incident, "sla")));
+    facts.push(format!("promise {}", promise(incident)));
     if let Some(cause) = incident.get("breach_cause").and_then(Value::as_str) {
         facts.push(format!("broken by {cause}"));
     }
     if let Some(who) = incident.get("acked_by").and_then(Value::as_str) {
-        facts.push(format!("{} has it", one_line(who)));
+        let over = text(incident, "state") == "resolved";
+        facts.push(format!("{} {}", one_line(who), if over { "answered" } else { "has it" }));
     }
     facts.push(format!("route {}", say(incident, "route")));
     context.out.line(format!("  {}", facts.join("; ")));
@@ -147,10 +179,33 @@ fn timeline(context: &Context, incident: &Value) {
             (Some(at), Some(zero)) => format!("-{}", format_duration(zero.since(at))),
             (Some(_), None) | (None, Some(_) | None) => String::new(),
         };
-        context.out.line(format!("  {} {after:>9}  {}", say(line, "at"), say(line, "text")));
+        context.out.line(format!("  {} {after:>9}  {}", when(line, "at"), say(line, "text")));
     }
 }
 
 fn instant(value: &Value, key: &str) -> Option<Timestamp> {
     Timestamp::parse_rfc3339(value.get(key)?.as_str()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_running_promise_says_until_when_and_a_passed_one_that_it_is_broken() {
+        let mut incident = json!({ "sla": "running", "deadline": "2026-11-25T04:58:58.160Z" });
+        assert_eq!(promise(&incident), "until 2026-11-25 04:58:58 UTC");
+        incident["breached_at"] = json!("2026-11-25T04:58:58.160Z");
+        assert_eq!(promise(&incident), "broken");
+        assert_eq!(promise(&json!({ "sla": "self_resolved" })), "self resolved");
+        assert_eq!(promise(&json!({ "sla": "running" })), "running");
+    }
+
+    #[test]
+    fn a_long_title_is_cut_between_letters() {
+        assert_eq!(short("ü: 5 wait"), "ü: 5 wait");
+        assert_eq!(short(&"ü".repeat(300)), format!("{}…", "ü".repeat(TITLE_MAX - 1)));
+    }
 }

@@ -7,7 +7,7 @@ use watchbell_paging::id::ScheduleId;
 use watchbell_paging::time::{Timestamp, instant};
 
 use crate::cli::client::encode;
-use crate::cli::incidents::{items, say};
+use crate::cli::incidents::{items, say, when};
 use crate::cli::out::{Exit, Failure};
 use crate::cli::sla::{instant_or_now, plain};
 use crate::cli::{ActorArgs, Context};
@@ -89,11 +89,15 @@ fn now(context: &Context, at: Option<&str>) -> Result<Exit, Failure> {
         context.out.value(&answer)?;
         return Ok(Exit::Ok);
     }
+    if items(&answer).is_empty() {
+        context.out.line("no schedules: routes page people by name ([schedule.*] makes a rota)");
+        return Ok(Exit::Ok);
+    }
     let rows = items(&answer).iter().map(|one| {
         let people = items(one.get("people").unwrap_or(&Value::Null));
         let names: Vec<&str> = people.iter().filter_map(Value::as_str).collect();
         let names = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
-        vec![say(one, "schedule"), names, say(one, "until")]
+        vec![say(one, "schedule"), names, when(one, "until")]
     });
     context.out.table(&["schedule", "on call", "until"], rows.collect());
     Ok(Exit::Ok)
@@ -113,11 +117,8 @@ fn show_timeline(context: &Context, args: &TimelineArgs) -> Result<Exit, Failure
     let schedules = &checked.config.settings.schedules;
     let schedule = schedules.get(&ScheduleId::from(args.schedule.as_str())).ok_or_else(|| {
         let names: Vec<&str> = schedules.keys().map(ScheduleId::as_str).collect();
-        Failure::usage(format!(
-            "there is no schedule {:?}; schedules: {}",
-            args.schedule,
-            names.join(", ")
-        ))
+        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        Failure::usage(format!("there is no schedule {:?}; there are: {known}", args.schedule))
     })?;
     let (from, to) = (boundary(&args.from, schedule)?, boundary(&args.to, schedule)?);
     if to <= from {
@@ -159,7 +160,16 @@ fn change(context: &Context, args: &OverrideArgs) -> Result<Exit, Failure> {
     let answer = context.post("/api/watchbell/v1/overrides", &body)?;
     if context.out.json {
         context.out.value(&answer)?;
+        return Ok(Exit::Ok);
     }
+    let change = match (&args.add, &args.remove) {
+        (Some(add), Some(remove)) => format!("{add} for {remove}"),
+        (Some(add), None) => format!("{add} joins"),
+        (None, Some(remove)) => format!("{remove} is off"),
+        (None, None) => String::new(),
+    };
+    let (from, to) = (when(&body, "from"), when(&body, "to"));
+    context.out.line(format!("{}: {change} from {from} to {to}", args.schedule));
     Ok(Exit::Ok)
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::cli::Context;
 use crate::cli::client::encode;
-use crate::cli::incidents::{items, say, text};
+use crate::cli::incidents::{items, say, text, when};
 use crate::cli::out::{Exit, Failure};
 
 #[derive(Debug, Args)]
@@ -22,7 +22,7 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit, Failure>
         context.out.value(&report)?;
         return Ok(Exit::Ok);
     }
-    context.out.line(format!("{} to {}", say(&report, "from"), say(&report, "to")));
+    context.out.line(format!("{} to {}", when(&report, "from"), when(&report, "to")));
     let rows = items(report.get("rows").unwrap_or(&Value::Null)).iter().map(|row| {
         let counts =
             ["incidents", "met", "late", "missed", "self_resolved", "suppressed", "running"];
@@ -33,7 +33,17 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit, Failure>
         cells
     });
     let head = [
-        "group", "all", "met", "late", "missed", "self", "muted", "running", "kept", "p50", "p90",
+        "group",
+        "fired",
+        "in time",
+        "late",
+        "missed",
+        "by itself",
+        "muted",
+        "open",
+        "kept",
+        "p50",
+        "p90",
         "p95",
     ];
     context.out.table(&head, rows.collect());
@@ -54,12 +64,15 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit, Failure>
             keys.iter().map(|key| say(row, key)).collect()
         });
         let head =
-            ["person", "met", "late", "covered", "not charged", "pages", "at night", "shifts"];
+            ["person", "in time", "late", "covered", "not charged", "pages", "at night", "shifts"];
         context.out.table(&head, rows.collect());
     }
     if let Some(drills) = report.get("drills").and_then(Value::as_u64).filter(|drills| *drills > 0)
     {
-        context.out.line(format!("{drills} drills are not counted"));
+        context.out.line(match drills {
+            1 => "1 drill is not counted".to_owned(),
+            _ => format!("{drills} drills are not counted"),
+        });
     }
     Ok(Exit::Ok)
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use http::Method;
 use serde_json::json;
 
-use crate::cli::incidents::{items, say, text};
+use crate::cli::incidents::{items, say, text, when};
 use crate::cli::out::{Exit, Failure};
 use crate::cli::{ActorArgs, Context};
 
@@ -53,7 +53,11 @@ pub(crate) fn list(context: &Context) -> Result<Exit, Failure> {
     }
     let rows: Vec<Vec<String>> = items(&silences)
         .iter()
-        .map(|one| ["id", "until", "by", "matchers", "reason"].map(|key| say(one, key)).to_vec())
+        .map(|one| {
+            let mut row = ["id", "until", "by", "matchers", "reason"].map(|key| say(one, key));
+            row[1] = when(one, "until");
+            row.to_vec()
+        })
         .collect();
     if rows.is_empty() {
         context.out.line("no silences");

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::cli::Context;
-use crate::cli::incidents::{items, say, text};
-use crate::cli::out::{Exit, Failure};
+use crate::cli::incidents::{items, say, text, when};
+use crate::cli::out::{Exit, Failure, one_line};
 
 pub(crate) fn status(context: &Context) -> Result<Exit, Failure> {
     let status = context.get("/api/watchbell/v1/status")?;
@@ -12,34 +12,106 @@ pub(crate) fn status(context: &Context) -> Result<Exit, Failure> {
         context.out.value(&status)?;
         return Ok(Exit::Ok);
     }
-    let Some(fields) = status.as_object() else {
-        return Err(Failure::problem("the daemon's answer is no object"));
-    };
-    let rows: Vec<(String, String)> = fields
-        .iter()
-        .flat_map(|(name, value)| match value {
-            Value::Object(inner) => inner
-                .iter()
-                .map(|(part, _)| (format!("{name} {part}"), say(value, part)))
-                .collect::<Vec<_>>(),
-            Value::Array(inner) => {
-                let words: Vec<String> = inner
-                    .iter()
-                    .map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned))
-                    .collect();
-                vec![(name.clone(), words.join(", "))]
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-                vec![(name.clone(), say(&status, name))]
-            }
-        })
-        .collect();
-    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    for (name, value) in rows {
-        context.out.line(format!("{:width$}  {value}", name.replace('_', " ")));
+    for (name, words) in answers(&status) {
+        context.out.line(format!("{name:10} {words}"));
     }
     let refused = status.get("refused").is_some_and(|refused| !refused.is_null());
     Ok(if refused { Exit::Problem } else { Exit::Ok })
+}
+
+/// What a person asks first, in that order: what is open, what is wrong, what is watched, since
+/// when.
+fn answers(status: &Value) -> Vec<(&'static str, String)> {
+    let number = |path: &str| status.pointer(path).and_then(Value::as_u64).unwrap_or(0);
+    let waiting = number("/incidents/triggered");
+    let open = waiting + number("/incidents/acked");
+    let incidents = match (open, waiting) {
+        (0, _) => "none open".to_owned(),
+        (_, 0) => format!("{open} open, somebody has each of them"),
+        (_, 1) => format!("{open} open, 1 waits for an answer"),
+        (_, _) => format!("{open} open, {waiting} wait for an answer"),
+    };
+    let (up, down, unknown) =
+        (number("/targets/up"), number("/targets/down"), number("/targets/unknown"));
+    let rules = number("/rules");
+    let mut answers = vec![("incidents", incidents)];
+    answers.extend(wrong(status).into_iter().map(|words| ("wrong", words)));
+    answers.push((
+        "watches",
+        format!(
+            "{} with {}; {} series, {} of them read by rules",
+            count(up + down + unknown, "target"),
+            count(rules, "rule"),
+            number("/series/read") + number("/series/unread"),
+            number("/series/read"),
+        ),
+    ));
+    answers.push((
+        "pages",
+        format!(
+            "{} in {}",
+            count(number("/people"), "person"),
+            count(number("/schedules"), "schedule")
+        ),
+    ));
+    answers.push((
+        "runs",
+        format!(
+            "for {}, since {}, version {}",
+            say(status, "uptime"),
+            when(status, "started_at"),
+            say(status, "version")
+        ),
+    ));
+    let files: Vec<&str> = items(status.get("config").unwrap_or(&Value::Null))
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    answers.push((
+        "config",
+        format!("{}, loaded {}", one_line(&files.join(", ")), when(status, "loaded_at")),
+    ));
+    answers
+}
+
+/// What keeps the daemon from watching or from telling; empty when nothing does.
+fn wrong(status: &Value) -> Vec<String> {
+    let number = |path: &str| status.pointer(path).and_then(Value::as_u64).unwrap_or(0);
+    let mut wrong = Vec::new();
+    if status.get("ready") == Some(&Value::Bool(false)) {
+        wrong.push("the daemon is not ready yet".to_owned());
+    }
+    let refused = text(status, "refused");
+    if !refused.is_empty() {
+        wrong.push(format!(
+            "the newest configuration was refused, see `watchbell check`: {refused}"
+        ));
+    }
+    for (path, noun, words) in [
+        ("/targets/down", "target", "down, see `watchbell targets`"),
+        ("/targets/unknown", "target", "not scraped yet"),
+        ("/rules_failing", "rule", "failing, see `watchbell rules`"),
+    ] {
+        match number(path) {
+            0 => {}
+            1 => wrong.push(format!("1 {noun} is {words}")),
+            many => wrong.push(format!("{many} {noun}s are {words}")),
+        }
+    }
+    match number("/deliveries_in_flight") {
+        0 => {}
+        1 => wrong.push("1 message is still on its way".to_owned()),
+        many => wrong.push(format!("{many} messages are still on their way")),
+    }
+    wrong
+}
+
+fn count(number: u64, noun: &str) -> String {
+    match (number, noun) {
+        (1, _) => format!("1 {noun}"),
+        (_, "person") => format!("{number} people"),
+        (_, _) => format!("{number} {noun}s"),
+    }
 }
 
 pub(crate) fn rules(context: &Context) -> Result<Exit, Failure> {
@@ -48,10 +120,19 @@ pub(crate) fn rules(context: &Context) -> Result<Exit, Failure> {
         context.out.value(&rules)?;
         return Ok(Exit::Ok);
     }
-    let rows = items(&rules)
-        .iter()
-        .map(|rule| vec![say(rule, "level"), say(rule, "name"), bounds(rule), text(rule, "error")]);
-    context.out.table(&["level", "rule", "bounds", "error"], rows.collect());
+    let rows = items(&rules).iter().map(|rule| {
+        let state = text(rule, "state").replace('_', " ");
+        vec![
+            say(rule, "level"),
+            say(rule, "name"),
+            if state == "ok" { String::new() } else { state },
+            text(rule, "value"),
+            bounds(rule),
+            text(rule, "error"),
+        ]
+    });
+    let head = ["level", "rule", "state", "value", "bounds", "error"];
+    context.out.table(&head, rows.collect());
     Ok(Exit::Ok)
 }
 
@@ -89,5 +170,55 @@ fn bounds(rule: &Value) -> String {
         }
         Some(Value::String(text)) => text.clone(),
         Some(_) | None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn bounds_stand_in_the_order_of_badness() {
+        let rule = json!({ "bounds": { "critical": "> 2", "target": "< 1", "warn": "> 1.5" } });
+        assert_eq!(bounds(&rule), "target < 1, warn > 1.5, critical > 2");
+        assert_eq!(bounds(&json!({ "bounds": { "warn": "> 1" } })), "warn > 1");
+        assert_eq!(bounds(&json!({ "bounds": {} })), "");
+    }
+
+    #[test]
+    fn the_status_says_first_what_is_open_then_what_is_wrong() {
+        let status = json!({
+            "version": "1.2.3", "ready": true, "refused": "a.toml:1:1: error",
+            "started_at": "2026-11-25T04:53:52.820Z", "loaded_at": "2026-11-25T05:00:00.000Z",
+            "uptime": "52s", "config": ["a.toml"], "rules": 13, "rules_failing": 1, "people": 1,
+            "schedules": 2, "targets": { "up": 2, "down": 2, "unknown": 0 },
+            "incidents": { "triggered": 1, "acked": 2 }, "deliveries_in_flight": 0,
+            "series": { "read": 4, "unread": 6, "samples": 99 },
+        });
+        let lines: Vec<String> =
+            answers(&status).iter().map(|(name, words)| format!("{name}: {words}")).collect();
+        assert_eq!(
+            lines,
+            [
+                "incidents: 3 open, 1 waits for an answer",
+                "wrong: the newest configuration was refused, see `watchbell check`: \
+                 a.toml:1:1: error",
+                "wrong: 2 targets are down, see `watchbell targets`",
+                "wrong: 1 rule is failing, see `watchbell rules`",
+                "watches: 4 targets with 13 rules; 10 series, 4 of them read by rules",
+                "pages: 1 person in 2 schedules",
+                "runs: for 52s, since 2026-11-25 04:53:52 UTC, version 1.2.3",
+                "config: a.toml, loaded 2026-11-25 05:00:00 UTC",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_status_without_faults_has_no_word_of_them() {
+        let status = json!({ "ready": true, "incidents": { "triggered": 0, "acked": 0 } });
+        assert_eq!(answers(&status)[0], ("incidents", "none open".to_owned()));
+        assert!(wrong(&status).is_empty());
     }
 }
