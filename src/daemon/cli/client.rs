@@ -129,12 +129,15 @@ fn expect_ok(answered: Answered) -> Result<Value, Failure> {
     }
     let words = answered.body.get("error").and_then(Value::as_str);
     let words = words.map_or_else(|| answered.body.to_string(), str::to_owned);
-    Err(Failure::problem(match answered.status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            format!("{words}; set WATCHBELL_TOKEN to your token")
+    let code = answered.body.get("code").and_then(Value::as_str);
+    Err(match (answered.status, code) {
+        (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _) => {
+            Failure::problem(format!("{words}; set WATCHBELL_TOKEN to your token"))
         }
-        _ => words,
-    }))
+        (StatusCode::BAD_REQUEST, _) => Failure::usage(words),
+        (_, Some("still-firing")) => Failure::problem(format!("{words}: add --force")),
+        _ => Failure::problem(words),
+    })
 }
 
 async fn ask(door: &Door, method: Method, path: &str, body: &str) -> Result<Answered, String> {

@@ -139,7 +139,8 @@ pub(in crate::http) fn build_report(context: &Context, stretch: &Stretch) -> Res
 fn schedule<'a>(settings: &'a Settings, name: &str) -> Result<&'a Schedule, Fault> {
     settings.schedules.get(&ScheduleId::from(name)).ok_or_else(|| {
         let known: Vec<&str> = settings.schedules.keys().map(ScheduleId::as_str).collect();
-        let text = format!("there is no schedule {name:?}; schedules: {}", known.join(", "));
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let text = format!("there is no schedule {name:?}; there are: {known}");
         Fault::missing("unknown-schedule", text)
     })
 }
