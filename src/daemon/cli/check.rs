@@ -32,7 +32,7 @@ pub(crate) struct CheckArgs {
 pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> {
     let paths =
         if args.files.is_empty() { vec![context.config_path()] } else { args.files.clone() };
-    let (mut errors, mut warnings) = (0, 0);
+    let (mut files, mut errors, mut warnings) = (0, 0, 0);
     let mut findings = Vec::new();
     for path in &paths {
         let mut checked = check_file(path)?;
@@ -42,6 +42,8 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> 
             let gaps = coverage(&checked, now);
             checked.diagnostics.extend(gaps);
         }
+        // With what it includes.
+        files += checked.config.files.len().max(1);
         let found = context.show_findings(&checked);
         errors += found.0;
         warnings += found.1;
@@ -57,7 +59,7 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> 
     if context.out.json {
         context.out.value(&findings)?;
     } else {
-        context.out.line(summary(paths.len(), errors, warnings));
+        context.out.line(summary(files, errors, warnings));
     }
     Ok(match (errors, warnings) {
         (0, 0) => Exit::Ok,
