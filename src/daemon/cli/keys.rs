@@ -13,6 +13,7 @@ use watchbell_paging::view::IncidentState;
 
 use crate::app::Handle;
 use crate::cli::out::Out;
+use crate::cli::stock::person;
 use crate::control::Control;
 
 /// Reads keys until the input ends; to be called inside the runtime.
@@ -60,7 +61,7 @@ async fn acknowledge(handle: &Handle) {
         out.line("no page waits for an answer");
         return;
     };
-    let by = Actor { name: "you".to_owned(), program: false, surface: Surface::Cli };
+    let by = Actor { name: person(), program: false, surface: Surface::Cli };
     let command = Command::Ack { incident: incident.id, by, note: None };
     if handle.desk.ask(command).await.is_ok() {
         out.line(format!("#{} is yours", incident.id));

@@ -9,7 +9,7 @@ use crate::cli::Context;
 use crate::cli::files::Disk;
 use crate::cli::keys;
 use crate::cli::out::{Exit, Failure, Out};
-use crate::cli::stock::{MAIN, Stock};
+use crate::cli::stock::{MAIN, Stock, person};
 use crate::reload;
 use crate::telemetry::{self, LogTo};
 
@@ -50,7 +50,7 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
 pub(crate) fn run_try(context: &Context) -> Result<Exit, Failure> {
     telemetry::log_to(LogTo::Newcomer);
     let (listener, address) = free_listener()?;
-    let stock = Stock::new(address);
+    let stock = Stock::new(address, &person());
     let loaded = reload::read(Path::new(MAIN), &stock)
         .map_err(|refused| Failure::problem(refused.to_string()))?;
     let state = Scratch::new()?;
@@ -99,7 +99,9 @@ fn greet(out: &Out, address: SocketAddr, rules: usize) {
     let environment =
         if address.port() == PORT { String::new() } else { format!("WATCHBELL_URL={url} ") };
     out.line("");
-    out.line(format!("In another terminal: {environment}watchbell status"));
+    // As it was started: before it is installed, `watchbell` alone is not found.
+    let program = std::env::args().next().unwrap_or_else(|| "watchbell".to_owned());
+    out.line(format!("In another terminal: {environment}{program} status"));
     out.line("");
 }
 

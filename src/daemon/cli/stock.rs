@@ -20,8 +20,8 @@ pub(crate) struct Stock {
 }
 
 impl Stock {
-    /// Writes the configuration for a free address.
-    pub(crate) fn new(listen: SocketAddr) -> Self {
+    /// Writes the configuration for a free address; pages go to `person`.
+    pub(crate) fn new(listen: SocketAddr, person: &str) -> Self {
         let main = format!(
             r#"include = ["rules/*.toml"]
 
@@ -33,18 +33,26 @@ listen = "{listen}"
 host = true
 interval = "5s"
 
-[person.you]
-name = "You"
+[person.{person}]
 terminal = true
 
 [[route]]
 name = "everything"
-page = ["you"]
-fallback = ["you"]
+page = ["{person}"]
+fallback = ["{person}"]
 "#
         );
         Self { main }
     }
+}
+
+/// Who is paged by `try`: the user, under the name by which the commands act.
+pub(crate) fn person() -> String {
+    let is_name = |user: &String| {
+        !user.is_empty()
+            && user.chars().all(|one| one.is_ascii_alphanumeric() || matches!(one, '-' | '_'))
+    };
+    std::env::var("USER").ok().filter(is_name).unwrap_or_else(|| "someone".to_owned())
 }
 
 impl Files for Stock {
