@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 use watchbell_paging::command::Surface;
-use watchbell_paging::time::Timestamp;
+use watchbell_paging::time::{Timestamp, format_duration};
 use watchbell_paging::view::{AlertView, IncidentState, IncidentView, TimelineEntry};
 
 use crate::http::Context;
@@ -19,7 +19,7 @@ use crate::http::act::{Details, Verb, act as perform, find, incident_id};
 use crate::http::auth::{Visitor, cookie, encode};
 use crate::http::errors::{Asked, Fault};
 use crate::http::pages::incidents::has_it;
-use crate::http::pages::parts::{NAME, length, promise, severity, state};
+use crate::http::pages::parts::{NAME, because, promise, severity, state, visible};
 use crate::http::pages::{Notice, PageFault, Scene, Tab};
 
 /// How long a browser remembers who acted.
@@ -132,7 +132,7 @@ pub(crate) fn headline(scene: &Scene, incident: &IncidentView) -> Markup {
                 @if incident.drill { span.tag { "drill" } }
                 span.number { "#" (incident.id) }
             }
-            h1 { (incident.title) }
+            h1 { (visible(&incident.title)) }
             p.meta {
                 span { "since " (scene.time(incident.fired_at)) ", " (scene.ago(incident.fired_at)) }
                 span { (has_it(scene, incident)) }
@@ -207,7 +207,7 @@ pub(crate) fn summary(scene: &Scene, incident: &IncidentView) -> Markup {
         section {
             h2 { "What is wrong" }
             @if incident.alerts.is_empty() { p { "No alert is left." } }
-            @for alert in &incident.alerts { (alert_box(scene, alert)) }
+            @for alert in &incident.alerts { (alert_box(scene, alert, &incident.title)) }
             @if let Some(runbook) = &incident.runbook {
                 p { (link(runbook, "Runbook")) }
             }
@@ -219,17 +219,26 @@ pub(crate) fn summary(scene: &Scene, incident: &IncidentView) -> Markup {
     }
 }
 
-fn alert_box(scene: &Scene, alert: &AlertView) -> Markup {
+fn alert_box(scene: &Scene, alert: &AlertView, title: &str) -> Markup {
+    let told = alert.summary.as_deref().filter(|summary| *summary != title);
     html! {
         div.alert {
             p.value {
-                strong.(alert.level.as_str()) { (alert.value_text) }
-                @if let Some(bound) = &alert.bound { " against " code { (bound) } }
-                span.small { " " (alert.level.as_str()) " since " (scene.time(alert.since)) }
+                @if alert.value_text.is_empty() {
+                    strong.(alert.level.as_str()) { (alert.level.as_str()) }
+                } @else {
+                    strong.(alert.level.as_str()) { (alert.value_text) } " "
+                    @if let Some(bound) = &alert.bound {
+                        "(" (alert.level.as_str()) " " code { (bound) } ")"
+                    } @else {
+                        (alert.level.as_str())
+                    }
+                }
+                span.small { " since " (scene.time(alert.since)) }
             }
-            @if let Some(summary) = &alert.summary { p { (summary) } }
+            @if let Some(summary) = told { p { (visible(summary)) } }
             p.labels {
-                @for (name, value) in alert.labels.iter() { code { (name) "=" (value) } " " }
+                @for (name, value) in alert.labels.iter() { code { (name) "=" (visible(value)) } " " }
             }
             @if let Some(since) = alert.no_data_since {
                 p.small { "No data since " (scene.time(since)) "; that is no recovery." }
@@ -245,12 +254,12 @@ fn facts(scene: &Scene, incident: &IncidentView) -> Vec<(&'static str, Markup)> 
     let time = |at: Option<Timestamp>| at.map(|at| scene.time(at));
     add("First bad", time(incident.first_bad_at));
     add("Fired", Some(scene.time(incident.fired_at)));
-    add("First message taken", time(incident.notified_at));
+    add("First message sent", time(incident.notified_at));
     add("Acknowledged", time(incident.acked_at));
     add("Snoozed until", time(incident.snoozed_until));
     add("Resolved", time(incident.resolved_at));
     add("Promise broken", time(incident.breached_at));
-    add("Because", incident.breach_cause.map(|cause| html! { (cause.as_str().replace('_', " ")) }));
+    add("Because", incident.breach_cause.map(|cause| html! { (because(cause)) }));
     let paged = scene.names(&incident.paged);
     add("Paged", (!paged.is_empty()).then(|| html! { (paged) }));
     let posted = incident.posted.join(", ");
@@ -282,17 +291,19 @@ fn timeline(scene: &Scene, incident: &IncidentView) -> Markup {
 
 fn line(scene: &Scene, entry: &TimelineEntry, zero: Timestamp) -> Markup {
     let offset = if entry.at < zero {
-        format!("-{}", length(zero.since(entry.at)))
+        format!("-{}", format_duration(zero.since(entry.at)))
     } else {
-        format!("+{}", length(entry.at.since(zero)))
+        format!("+{}", format_duration(entry.at.since(zero)))
     };
+    // Most lines name their channel already.
+    let channel = entry.channel.as_deref().filter(|channel| !entry.text.contains(*channel));
     html! {
         li.(entry.kind) {
             span.offset { (offset) }
             span.at { (scene.time(entry.at)) }
             span.text {
-                (entry.text)
-                @if let Some(channel) = &entry.channel { span.small { " " (channel) } }
+                (visible(&entry.text))
+                @if let Some(channel) = channel { span.small { " " (channel) } }
             }
         }
     }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use watchbell_paging::view::{IncidentState, IncidentView};
 
 use crate::http::errors::Asked;
-use crate::http::pages::parts::{promise, severity, state};
+use crate::http::pages::parts::{promise, severity, state, visible};
 use crate::http::pages::{PageFault, Scene, Tab};
 use crate::http::watchbell_api::select_incidents;
 
@@ -60,7 +60,7 @@ pub(super) fn card(scene: &Scene, incident: &IncidentView) -> Markup {
                 @if incident.drill { span.tag { "drill" } }
                 span.number { "#" (incident.id) }
             }
-            h3 { a href={ "/incidents/" (incident.id) } { (incident.title) } }
+            h3 { a href={ "/incidents/" (incident.id) } { (visible(&incident.title)) } }
             p.meta {
                 span { "since " (scene.time(incident.fired_at)) ", " (scene.ago(incident.fired_at)) }
                 span { (has_it(scene, incident)) }
@@ -80,7 +80,7 @@ fn answer(scene: &Scene, incident: &IncidentView) -> Markup {
                 button.primary type="submit" { "Acknowledge as " (scene.name(me)) }
             }
         } @else {
-            a.button href={ "/incidents/" (incident.id) } { "Answer" }
+            a.button.primary href={ "/incidents/" (incident.id) } { "Answer" }
         }
     }
 }

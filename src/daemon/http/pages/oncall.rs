@@ -42,7 +42,12 @@ fn one(scene: &Scene, schedule: &Schedule, extra: &[Override]) -> Markup {
             p.holder {
                 @if now.is_empty() {
                     strong.alarm { "Nobody is on call" }
-                    span.small { "pages go to the route's fallback" }
+                    span.small {
+                        @if let Some(first) = segments.first().filter(|first| first.to < to) {
+                            "until " (scene.day_time(first.to)) "; "
+                        }
+                        "pages go to the next step of a route, else to its fallback"
+                    }
                 } @else {
                     strong { (scene.names(&now)) }
                     @if let Some(first) = segments.first().filter(|first| first.to < to) {
@@ -51,12 +56,16 @@ fn one(scene: &Scene, schedule: &Schedule, extra: &[Override]) -> Markup {
                 }
             }
             (strip(scene, &segments, to))
+            p.span.small { span { "now" } span { (scene.day_time(to)) } }
             details open[segments.len() <= 8] {
                 summary { "Hand-offs of the next " (DAYS) " days" }
                 ol.handoffs {
                     @for segment in segments.iter().take(SEGMENTS_MAX) {
                         li {
-                            span.at { (scene.day_time(segment.from)) }
+                            span.at {
+                                @if segment.from <= scene.now { "now" }
+                                @else { (scene.day_time(segment.from)) }
+                            }
                             @if segment.people.is_empty() {
                                 strong.alarm { "nobody" }
                             } @else {

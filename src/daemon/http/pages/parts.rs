@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use maud::{DOCTYPE, Markup, html};
 use watchbell_paging::id::PersonId;
 use watchbell_paging::level::Severity;
-use watchbell_paging::sla::Outcome;
+use watchbell_paging::sla::{BreachCause, Outcome};
 use watchbell_paging::time::{Timestamp, format_duration};
 use watchbell_paging::view::{IncidentState, IncidentView, View};
 
@@ -17,6 +17,7 @@ use crate::http::auth::{Visitor, cookie_of};
 use crate::http::errors::Fault;
 use crate::http::pages::PageFault;
 use crate::live::Live;
+use crate::notify::is_direction;
 
 /// The cookie that remembers who acted last from this browser.
 pub(super) const NAME: &str = "watchbell_name";
@@ -232,6 +233,35 @@ fn bell() -> Markup {
 /// An instant as some words, with UTC at hand.
 fn stamp(at: Timestamp, words: &str) -> Markup {
     html! { time datetime=(at.to_rfc3339()) title=(at.to_rfc3339_seconds()) { (words) } }
+}
+
+/// Text from outside without characters that turn or hide their neighbours.
+pub(super) fn visible(text: &str) -> String {
+    text.chars().filter(|one| !is_direction(*one)).collect()
+}
+
+/// Words why a promise was broken.
+pub(super) fn because(cause: BreachCause) -> &'static str {
+    match cause {
+        BreachCause::DaemonDown => "the daemon was down",
+        BreachCause::NoOneOnCall => "nobody was on call",
+        BreachCause::DeliveryFailed => "no message could be delivered",
+        BreachCause::SystemLate => "the first message was late",
+        BreachCause::Responder => "nobody answered in time",
+    }
+}
+
+/// The same for the word of the public JSON.
+pub(super) fn because_word(word: &str) -> String {
+    let all = [
+        BreachCause::DaemonDown,
+        BreachCause::NoOneOnCall,
+        BreachCause::DeliveryFailed,
+        BreachCause::SystemLate,
+        BreachCause::Responder,
+    ];
+    let known = all.into_iter().find(|cause| cause.as_str() == word);
+    known.map_or_else(|| word.replace('_', " "), |cause| because(cause).to_owned())
 }
 
 /// Words a length without fractions of a second.

@@ -10,6 +10,7 @@ use watchbell_paging::time::{Timestamp, format_duration};
 
 use crate::http::Context;
 use crate::http::errors::Asked;
+use crate::http::pages::parts::because_word;
 use crate::http::pages::{PageFault, Scene, Tab};
 use crate::http::watchbell_api::{Stretch, build_report};
 
@@ -62,10 +63,10 @@ fn kept(all: &ReportRow) -> Markup {
             }
             @if !all.causes.is_empty() {
                 p.small {
-                    "Broken because of "
+                    "Broken because "
                     @for (index, (cause, count)) in all.causes.iter().enumerate() {
                         @if index > 0 { ", " }
-                        (cause.replace('_', " ")) " (" (count) ")"
+                        (because_word(cause)) " (" (count) ")"
                     }
                     "."
                 }
