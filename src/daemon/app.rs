@@ -125,7 +125,7 @@ pub struct Handle {
     pub stop: watch::Sender<bool>,
 }
 
-/// Runs a daemon until a signal or `Handle::stop` ends it; `started` is called once it is ready.
+/// Runs a daemon until a signal or `Handle::stop` ends it; `started` is called once it answers.
 ///
 /// # Errors
 /// It could not start, or an essential part has ended.
@@ -157,6 +157,7 @@ struct App {
     scrapes: ScrapeHandle,
     drills: Drills,
     ready: Arc<AtomicBool>,
+    began: watch::Receiver<bool>,
     pulse: Arc<ArcSwap<Pulse>>,
     pilot: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
     parts: Option<Parts>,
@@ -220,7 +221,7 @@ impl App {
             inputs: inputs.clone(),
             supervisor: supervisor.clone(),
         });
-        let scrapes = scraper.handle();
+        let (scrapes, began) = (scraper.handle(), scraper.began());
         let handle = Handle {
             desk: Desk::new(requests, Arc::clone(&view)),
             controls: controls_in,
@@ -259,6 +260,7 @@ impl App {
             notifier,
             scrapes,
             ready: Arc::default(),
+            began,
             pulse: Arc::new(ArcSwap::from_pointee(pulse)),
             pilot: None,
             parts: Some(Parts { pilot, scraper, deliveries }),
@@ -291,12 +293,16 @@ impl App {
             Ok(heartbeat) => self.start_heartbeat(heartbeat),
             Err(error) => error!(%error, "no heartbeat is sent"),
         }
+        started(self.handle.clone());
+        Ok(())
+    }
+
+    /// The journal is replayed and the first scrape round has begun.
+    fn announce(&self) {
         self.ready.store(true, Ordering::SeqCst);
         systemd::ready();
         self.say_status();
         info!(url = self.setup.config.http.url, "ready");
-        started(self.handle.clone());
-        Ok(())
     }
 
     /// The engine gets a thread of its own, so that nothing but its own work can delay it.
@@ -359,11 +365,11 @@ impl App {
             clock: Arc::clone(&self.clock),
             ready: Arc::clone(&self.ready),
             tokens: Arc::clone(&self.tokens),
-            slack_action: Some(clicks::reader(
+            slack_clicks: clicks::taker(
                 self.notifier.clone(),
-                Arc::clone(&self.clock),
-                Arc::clone(&self.live),
-            )),
+                self.handle.desk.clone(),
+                self.supervisor.clone(),
+            ),
             supervisor: self.supervisor.clone(),
         })
     }
@@ -396,6 +402,7 @@ impl App {
     /// Waits for what comes from outside until something ends it.
     async fn serve(&mut self, signals: &mut Signals) -> Result<(), AppError> {
         let mut status = tokio::time::interval(Duration::from_secs(10));
+        let mut announced = false;
         loop {
             tokio::select! {
                 () = signals.stop.heard() => return Ok(()),
@@ -410,6 +417,10 @@ impl App {
                     () = signals.stop.heard() => return Ok(()),
                     () = self.handle_control(control) => {}
                 },
+                () = begun(&mut self.began), if !announced => {
+                    announced = true;
+                    self.announce();
+                }
                 Some(kind) = self.ended.recv() => return Err(AppError::Ended(kind)),
                 changed = self.stopping.changed() => {
                     if changed.is_err() || *self.stopping.borrow() {
@@ -478,6 +489,13 @@ impl App {
             // An error means that the app itself has gone.
             drop(stopping.wait_for(|stop| *stop).await);
         }
+    }
+}
+
+/// Resolves when the first scrape round has begun; never where the scraper has ended before.
+async fn begun(began: &mut watch::Receiver<bool>) {
+    if began.wait_for(|began| *began).await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use watchbell_config::value::Config;
 use watchbell_metrics::label::{MatchOp, Matcher};
 use watchbell_metrics::round::{Due, Rounds};
@@ -92,6 +92,7 @@ pub struct Scraper {
     latest: Millis,
     orders: mpsc::Receiver<Order>,
     handle: ScrapeHandle,
+    began: watch::Sender<bool>,
 }
 
 /// What can be asked of the loop; a clone asks the same one.
@@ -190,6 +191,7 @@ impl Scraper {
             latest: now,
             orders,
             handle: ScrapeHandle(sender),
+            began: watch::Sender::new(false),
             parts,
         };
         scraper.parts.series.configure(scraper.retention());
@@ -201,6 +203,12 @@ impl Scraper {
         );
         scraper.adopt(plan);
         scraper
+    }
+
+    /// Returns what turns true when the first round has begun, or there is nothing to scrape.
+    #[must_use]
+    pub fn began(&self) -> watch::Receiver<bool> {
+        self.began.subscribe()
     }
 
     /// Returns a handle for orders.
@@ -274,9 +282,15 @@ impl Scraper {
             self.begin_rounds(now.as_millis());
         }
         self.latest = now.as_millis();
+        if self.parts.board.all().is_empty() {
+            self.began.send_replace(true);
+        }
         for due in self.rounds.take_due(now.as_millis()) {
             match due {
-                Due::Scrape { table, target, at } => self.start(table, target, at, outlets),
+                Due::Scrape { table, target, at } => {
+                    self.start(table, target, at, outlets);
+                    self.began.send_replace(true);
+                }
                 Due::Evaluate { rules, at } => self.ask(&rules, at, outlets),
             }
         }

@@ -164,6 +164,38 @@ async fn two_targets_with_the_same_labels_are_told_apart_by_a_fault() {
     running.line(|line| line.health == "up").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_waits_for_the_first_round_and_for_nothing_where_there_is_none() {
+    let target = Target::start().await;
+    target.say("good 1\n");
+    let parts = |config: Config| {
+        let (sender, _) = mpsc::channel(16);
+        Parts {
+            series: series::Store::new(retention_of(&config)),
+            config: Arc::new(config),
+            clock: Arc::new(Clock::start()),
+            metrics: Arc::new(Metrics::new().unwrap()),
+            board: TargetBoard::default(),
+            supervisor: Supervisor::new().0,
+            inputs: sender,
+        }
+    };
+    let mut nothing = config(Vec::new());
+    nothing.collect.host = false;
+    nothing.collect.own = false;
+    for config in [config(vec![fast(&[&target.url()])]), nothing] {
+        let scraper = Scraper::new(parts(config));
+        let mut began = scraper.began();
+        assert!(!*began.borrow(), "not before the loop runs");
+        let waiting = async { began.wait_for(|began| *began).await.map(|began| *began) };
+        let running = scraper.run(std::future::pending());
+        tokio::select! {
+            done = tokio::time::timeout(DEADLINE, waiting) => assert!(done.unwrap().unwrap()),
+            () = running => panic!("the loop ended"),
+        }
+    }
+}
+
 /// A loop that runs, and what it is connected to.
 struct Running {
     handle: ScrapeHandle,
