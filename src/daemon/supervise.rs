@@ -1,16 +1,11 @@
 //! Tasks: every one has a kind, and the kind says what happens when it ends.
 
 use std::future::Future;
-use std::time::Duration;
 use std::{io, thread};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tracing::{error, warn};
-
-/// The first wait before a restart; it doubles up to the last.
-const RESTART_WAIT: Duration = Duration::from_millis(200);
-const RESTART_WAIT_MAX: Duration = Duration::from_secs(30);
+use tracing::error;
 
 /// What a task is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +14,6 @@ pub enum Kind {
     Engine,
     /// Scrapes targets and evaluates rules.
     Scraper,
-    /// Collects metrics of this host and process.
-    Collector,
     /// Carries deliveries to their channels.
     Sender,
     /// One delivery, one scrape, one connection: ends by itself.
@@ -33,8 +26,6 @@ pub enum Kind {
     Samples,
     /// Sends the heartbeat.
     Heartbeat,
-    /// Reads signals, the terminal, requests to the daemon itself.
-    Control,
 }
 
 /// What happens when a task of a kind ends or panics.
@@ -49,13 +40,10 @@ enum Ending {
 impl Kind {
     fn ending(self) -> Ending {
         match self {
-            Self::Engine
-            | Self::Scraper
-            | Self::Sender
-            | Self::Server
-            | Self::Samples
-            | Self::Control => Ending::Stop,
-            Self::Collector | Self::Errand | Self::Socket | Self::Heartbeat => Ending::Log,
+            Self::Engine | Self::Scraper | Self::Sender | Self::Server | Self::Samples => {
+                Ending::Stop
+            }
+            Self::Errand | Self::Socket | Self::Heartbeat => Ending::Log,
         }
     }
 }
@@ -108,23 +96,6 @@ impl Supervisor {
         thread::Builder::new().name(name.to_owned()).spawn(move || {
             let _told_when_dropped = end;
             work();
-        })
-    }
-
-    /// Starts a task that is started again, ever more slowly, whenever it ends.
-    pub fn spawn_again<M, F>(&self, kind: Kind, mut make: M) -> JoinHandle<()>
-    where
-        M: FnMut() -> F + Send + 'static,
-        F: Future<Output = ()> + Send + 'static,
-    {
-        start(async move {
-            let mut wait = RESTART_WAIT;
-            loop {
-                let panicked = start(make()).await.is_err();
-                warn!(?kind, panicked, wait_ms = wait.as_millis(), "a task ended; starting again");
-                tokio::time::sleep(wait).await;
-                wait = (wait * 2).min(RESTART_WAIT_MAX);
-            }
         })
     }
 }

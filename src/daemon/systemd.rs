@@ -3,8 +3,6 @@
 //! Without a manager (`$NOTIFY_SOCKET`) nothing happens. When to tell is the caller's business:
 //! the watchdog is fed by the deciding loop.
 
-use std::time::Duration;
-
 use sd_notify::NotifyState;
 
 /// The service is up: the journal is read back and the first scrapes have begun.
@@ -37,12 +35,6 @@ pub fn alive() {
     tell(&[NotifyState::Watchdog]);
 }
 
-/// Returns how often `alive` must be told, if the manager watches: half of what it allows.
-#[must_use]
-pub fn alive_every() -> Option<Duration> {
-    sd_notify::watchdog_enabled().map(|limit| limit / 2)
-}
-
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         tracing::warn!(%error, "the service manager could not be told");
@@ -61,7 +53,6 @@ mod tests {
     fn a_manager_hears_every_word() {
         const CHILD: &str = "WATCHBELL_TEST_CHILD";
         if std::env::var_os(CHILD).is_some() {
-            assert_eq!(alive_every(), Some(Duration::from_secs(15)));
             ready();
             status("2 open\nREADY=0");
             reloading();
@@ -69,7 +60,6 @@ mod tests {
             stopping();
             return;
         }
-        assert_eq!(alive_every(), None);
         ready();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
