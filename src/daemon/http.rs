@@ -19,17 +19,19 @@ mod fixture;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::HeaderMap;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use watchbell_metrics::series::Store;
-use watchbell_paging::id::{IncidentId, PersonId};
+use watchbell_paging::id::PersonId;
 use watchbell_paging::time::Timestamp;
 
 pub use self::server::{serve, serve_unix};
@@ -49,31 +51,21 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The resolved tokens of `[http] auth`, swapped whole by a reload; empty = nobody is asked.
 pub type Tokens = Arc<ArcSwap<BTreeMap<PersonId, Secret>>>;
 
-/// What a click in Slack asks for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SlackAction {
-    /// The person's id, or the Slack member id where the configuration does not know it.
-    pub user: String,
-    /// What is asked.
-    pub action: SlackVerb,
-    /// Of which incident.
-    pub incident: IncidentId,
-}
-
-/// The buttons of a Slack message.
+/// Why a call of Slack was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SlackVerb {
-    /// Acknowledge.
-    Ack,
-    /// Resolve.
-    Resolve,
-    /// Snooze until then.
-    Snooze(Timestamp),
+pub enum ClickFault {
+    /// Slack did not sign it, or not lately.
+    Forged,
+    /// The daemon is stopping.
+    Closed,
 }
 
-/// Verifies and reads one call of Slack: its headers and its raw body. An error is an answer of
-/// 401 with these words.
-pub type SlackReader = Arc<dyn Fn(&HeaderMap, &[u8]) -> Result<SlackAction, String> + Send + Sync>;
+/// Takes one call of Slack, its headers and its raw body; resolves once a click is durable.
+pub type SlackClicks = Arc<
+    dyn Fn(HeaderMap, Bytes) -> Pin<Box<dyn Future<Output = Result<(), ClickFault>> + Send>>
+        + Send
+        + Sync,
+>;
 
 /// Everything that requests are answered from.
 pub struct Context {
@@ -97,8 +89,8 @@ pub struct Context {
     pub ready: Arc<AtomicBool>,
     /// Who may act.
     pub tokens: Tokens,
-    /// Slack's HTTP interactivity; absent where it is not configured.
-    pub slack_action: Option<SlackReader>,
+    /// Slack's HTTP interactivity.
+    pub slack_clicks: SlackClicks,
     /// Starts one task for each connection.
     pub supervisor: Supervisor,
 }

@@ -176,6 +176,28 @@ impl Notifier {
         Ok(slack::action::words(&answer, &settings, now))
     }
 
+    /// Takes a click: durable when this returns; what the message's edit does not show is then
+    /// told to the clicker alone.
+    ///
+    /// # Errors
+    /// The daemon is stopping.
+    pub async fn take_click(
+        &self,
+        desk: &Desk,
+        supervisor: &Supervisor,
+        action: SlackAction,
+    ) -> Result<(), Closed> {
+        if let Some(words) = self.click(desk, &action).await? {
+            let notifier = self.clone();
+            supervisor.spawn(Kind::Errand, async move {
+                if let Err(error) = notifier.respond(&action, &words).await {
+                    debug!(error, "the clicker was not answered");
+                }
+            });
+        }
+        Ok(())
+    }
+
     /// Tells the clicker alone something.
     ///
     /// # Errors

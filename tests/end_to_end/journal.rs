@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::daemon::{DEADLINE, Daemon, Folder};
+use crate::support::daemon::{DEADLINE, Daemon, Folder, one_gauge};
 use crate::support::service::Service;
 use crate::support::slack::{Call, Slack};
 
@@ -12,7 +12,7 @@ use crate::support::slack::{Call, Slack};
 async fn a_locked_journal_stops_no_page_and_is_itself_paged_and_catches_up() {
     let (service, slack) = (Service::start().await, Slack::start().await);
     let folder = Folder::new("locked");
-    let mut daemon = Daemon::start(&folder, &configuration(&service, &slack)).await;
+    let mut daemon = Daemon::start(&folder, &one_gauge(&service, &slack, "0s")).await;
     let lock = lock(&folder);
     service.instruments.gauge.set(2.0);
     slack.wait_for(|calls| pages_of(calls, "gauge") == 1, DEADLINE).await;
@@ -38,7 +38,7 @@ async fn a_locked_journal_stops_no_page_and_is_itself_paged_and_catches_up() {
 async fn a_locked_journal_holds_up_neither_a_reload_nor_a_stop() {
     let (service, slack) = (Service::start().await, Slack::start().await);
     let folder = Folder::new("held");
-    let mut daemon = Daemon::start(&folder, &configuration(&service, &slack)).await;
+    let mut daemon = Daemon::start(&folder, &one_gauge(&service, &slack, "0s")).await;
     let _lock = lock(&folder);
     let main = folder.path().join("watchbell.toml");
     let text = std::fs::read_to_string(&main).unwrap();
@@ -59,30 +59,6 @@ fn lock(folder: &Folder) -> Connection {
     connection.busy_timeout(DEADLINE).unwrap();
     connection.execute_batch("BEGIN IMMEDIATE").unwrap();
     connection
-}
-
-fn configuration(service: &Service, slack: &Slack) -> String {
-    format!(
-        r#"
-[scrape.api]
-url = ["{}"]
-interval = "1s"
-[rule.gauge]
-expr = "test_gauge"
-critical = "> 1"
-[person.ana]
-slack = "U01"
-[[route]]
-name = "all"
-page = ["ana"]
-fallback = ["ana"]
-[slack]
-token = "env:TEST_SLACK_TOKEN"
-api_url = "{}"
-"#,
-        service.metrics_url(),
-        slack.api_url()
-    )
 }
 
 /// Counts messages that make a sound and name a rule.

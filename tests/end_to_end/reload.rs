@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::daemon::{Daemon, Folder, wait_for};
+use crate::support::daemon::{Daemon, Folder, one_gauge, wait_for};
 use crate::support::service::Service;
 use crate::support::slack::Slack;
 
@@ -11,7 +11,7 @@ use crate::support::slack::Slack;
 async fn a_bad_file_changes_nothing_and_says_so_everywhere() {
     let (service, slack) = (Service::start().await, Slack::start().await);
     let folder = Folder::new("bad");
-    let daemon = Daemon::start(&folder, &configuration(&service, &slack)).await;
+    let daemon = Daemon::start(&folder, &one_gauge(&service, &slack, "0s")).await;
     let main = folder.path().join("watchbell.toml");
     let good = std::fs::read_to_string(&main).unwrap();
 
@@ -41,7 +41,7 @@ async fn a_bad_file_changes_nothing_and_says_so_everywhere() {
 async fn sighup_puts_new_rules_and_targets_in_force_and_keeps_open_incidents() {
     let (service, slack) = (Service::start().await, Slack::start().await);
     let folder = Folder::new("hup");
-    let daemon = Daemon::start(&folder, &configuration(&service, &slack)).await;
+    let daemon = Daemon::start(&folder, &one_gauge(&service, &slack, "0s")).await;
     service.instruments.gauge.set(2.0);
     let before = daemon.incidents("the incident", "open", |all| of_rule(all, "gauge")).await;
 
@@ -65,7 +65,7 @@ async fn sighup_puts_new_rules_and_targets_in_force_and_keeps_open_incidents() {
 async fn a_heartbeat_that_a_reload_brings_is_sent() {
     let (service, slack) = (Service::start().await, Slack::start().await);
     let folder = Folder::new("beat");
-    let daemon = Daemon::start(&folder, &configuration(&service, &slack)).await;
+    let daemon = Daemon::start(&folder, &one_gauge(&service, &slack, "0s")).await;
     let (url, mut beats) = crate::support::count("/ping").await;
     let secret = folder.write("deadman", &url);
     let main = folder.path().join("watchbell.toml");
@@ -82,30 +82,6 @@ async fn a_heartbeat_that_a_reload_brings_is_sent() {
     let answer = daemon.post("/-/reload", &Value::Null).await;
     assert_eq!(answer.status, 400, "{}", answer.text);
     assert!(answer.text.contains("deadman"), "{}", answer.text);
-}
-
-fn configuration(service: &Service, slack: &Slack) -> String {
-    format!(
-        r#"
-[scrape.api]
-url = ["{}"]
-interval = "1s"
-[rule.gauge]
-expr = "test_gauge"
-critical = "> 1"
-[person.ana]
-slack = "U01"
-[[route]]
-name = "all"
-page = ["ana"]
-fallback = ["ana"]
-[slack]
-token = "env:TEST_SLACK_TOKEN"
-api_url = "{}"
-"#,
-        service.metrics_url(),
-        slack.api_url()
-    )
 }
 
 fn of_rule(incidents: &[Value], rule: &str) -> Option<Value> {

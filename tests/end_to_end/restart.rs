@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::burst::{Burst, Lives, repeats};
-use crate::support::daemon::{Daemon, Folder};
+use crate::support::daemon::{Daemon, Folder, one_gauge};
 use crate::support::service::Service;
 use crate::support::slack::{Call, Fault, Slack};
 
@@ -15,7 +15,7 @@ const ANSWERS_AFTER: std::time::Duration = std::time::Duration::from_millis(500)
 async fn a_killed_daemon_finds_its_incidents_deadlines_and_acks_again() {
     let (service, slack) = (Service::start().await, Slack::start().await);
     let folder = Folder::new("kill");
-    let mut daemon = Daemon::start(&folder, &configuration(&service, &slack, "0s")).await;
+    let mut daemon = Daemon::start(&folder, &one_gauge(&service, &slack, "0s")).await;
     service.instruments.gauge.set(2.0);
     let before = daemon.incidents("the incident", "open", notified).await;
     daemon.kill();
@@ -44,7 +44,7 @@ async fn a_killed_daemon_finds_its_incidents_deadlines_and_acks_again() {
 async fn a_pending_hold_goes_on_after_a_kill() {
     let (service, slack) = (Service::start().await, Slack::start().await);
     let folder = Folder::new("hold");
-    let mut daemon = Daemon::start(&folder, &configuration(&service, &slack, "4s")).await;
+    let mut daemon = Daemon::start(&folder, &one_gauge(&service, &slack, "4s")).await;
     service.instruments.gauge.set(2.0);
     let since = pending(&daemon).await;
     daemon.kill();
@@ -60,7 +60,7 @@ async fn a_message_in_flight_at_the_kill_is_sent_again_and_marked() {
     let (service, slack) = (Service::start().await, Slack::start().await);
     slack.fail_always("chat.postMessage", Fault::Hang);
     let folder = Folder::new("flight");
-    let mut daemon = Daemon::start(&folder, &configuration(&service, &slack, "0s")).await;
+    let mut daemon = Daemon::start(&folder, &one_gauge(&service, &slack, "0s")).await;
     service.instruments.gauge.set(2.0);
     slack.wait_for(|calls| !pages(calls).is_empty(), crate::support::daemon::DEADLINE).await;
     daemon.kill();
@@ -104,7 +104,7 @@ async fn kills_in_a_burst_lose_no_page_and_repeats_are_marked() {
 async fn windows_are_there_again_after_a_kill() {
     let (service, slack) = (Service::start().await, Slack::start().await);
     let folder = Folder::new("window");
-    let mut daemon = Daemon::start(&folder, &configuration(&service, &slack, "0s")).await;
+    let mut daemon = Daemon::start(&folder, &one_gauge(&service, &slack, "0s")).await;
     let query = "/api/v1/query?query=count_over_time(test_gauge%5B10m%5D)";
     let count = |answer: &Value| -> Option<f64> {
         answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
@@ -128,7 +128,7 @@ async fn sigterm_ends_it_cleanly_within_ten_seconds() {
     let (service, slack) = (Service::start().await, Slack::start().await);
     slack.fail_always("chat.postMessage", Fault::Hang);
     let folder = Folder::new("term");
-    let mut daemon = Daemon::start(&folder, &configuration(&service, &slack, "0s")).await;
+    let mut daemon = Daemon::start(&folder, &one_gauge(&service, &slack, "0s")).await;
     service.instruments.gauge.set(2.0);
     slack.wait_for(|calls| !pages(calls).is_empty(), crate::support::daemon::DEADLINE).await;
     daemon.signal(Signal::TERM);
@@ -146,7 +146,7 @@ async fn a_message_that_is_taken_during_the_stop_is_not_sent_again() {
     let (service, slack) = (Service::start().await, Slack::start().await);
     slack.fail_always("chat.postMessage", Fault::Held);
     let folder = Folder::new("taken");
-    let mut daemon = Daemon::start(&folder, &configuration(&service, &slack, "0s")).await;
+    let mut daemon = Daemon::start(&folder, &one_gauge(&service, &slack, "0s")).await;
     service.instruments.gauge.set(2.0);
     slack.wait_for(|calls| !pages(calls).is_empty(), crate::support::daemon::DEADLINE).await;
     daemon.signal(Signal::TERM);
@@ -218,7 +218,7 @@ api_url = "{}"
 async fn a_second_daemon_on_the_same_state_is_refused() {
     let (service, slack) = (Service::start().await, Slack::start().await);
     let folder = Folder::new("second");
-    let daemon = Daemon::start(&folder, &configuration(&service, &slack, "0s")).await;
+    let daemon = Daemon::start(&folder, &one_gauge(&service, &slack, "0s")).await;
     let port = crate::support::daemon::free_port();
     let text = std::fs::read_to_string(folder.path().join("watchbell.toml")).unwrap();
     let other =
@@ -232,31 +232,6 @@ async fn a_second_daemon_on_the_same_state_is_refused() {
     let words = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{words}");
     assert!(words.contains("another daemon"), "{words}");
-}
-
-fn configuration(service: &Service, slack: &Slack, hold: &str) -> String {
-    format!(
-        r#"
-[scrape.api]
-url = ["{}"]
-interval = "1s"
-[rule.gauge]
-expr = "test_gauge"
-critical = "> 1"
-for = "{hold}"
-[person.ana]
-slack = "U01"
-[[route]]
-name = "all"
-page = ["ana"]
-fallback = ["ana"]
-[slack]
-token = "env:TEST_SLACK_TOKEN"
-api_url = "{}"
-"#,
-        service.metrics_url(),
-        slack.api_url()
-    )
 }
 
 fn notified(incidents: &[Value]) -> Option<Value> {

@@ -14,6 +14,9 @@ use hyper_util::rt::TokioExecutor;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use super::service::Service;
+use super::slack::Slack;
+
 /// The longest that anything here may take.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -65,6 +68,32 @@ pub fn free_port() -> u16 {
         }
     }
     panic!("no port is free");
+}
+
+/// Returns the configuration of a service whose gauge above 1 pages ana over Slack.
+pub fn one_gauge(service: &Service, slack: &Slack, hold: &str) -> String {
+    format!(
+        r#"
+[scrape.api]
+url = ["{}"]
+interval = "1s"
+[rule.gauge]
+expr = "test_gauge"
+critical = "> 1"
+for = "{hold}"
+[person.ana]
+slack = "U01"
+[[route]]
+name = "all"
+page = ["ana"]
+fallback = ["ana"]
+[slack]
+token = "env:TEST_SLACK_TOKEN"
+api_url = "{}"
+"#,
+        service.metrics_url(),
+        slack.api_url()
+    )
 }
 
 /// A running daemon; it is killed when dropped.
@@ -157,7 +186,18 @@ impl Daemon {
 
     /// Sends anything over HTTP.
     pub async fn request(&self, method: &str, path: &str, body: &str) -> Answer {
-        self.try_request(method, path, body).await.unwrap_or_else(|error| {
+        self.request_with(method, path, &[("content-type", "application/json")], body).await
+    }
+
+    /// Sends anything with any headers.
+    pub async fn request_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
+        self.try_request(method, path, headers, body).await.unwrap_or_else(|error| {
             panic!("{method} {path}: {error}\n{}", self.log());
         })
     }
@@ -191,15 +231,16 @@ impl Daemon {
         &self,
         method: &str,
         path: &str,
+        headers: &[(&str, &str)],
         body: &str,
     ) -> Result<Answer, hyper_util::client::legacy::Error> {
-        let request = http::Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.url))
-            .header("content-type", "application/json")
-            .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
-            .unwrap();
-        let response = self.client.request(request).await?;
+        let mut request =
+            http::Request::builder().method(method).uri(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = Full::new(Bytes::copy_from_slice(body.as_bytes()));
+        let response = self.client.request(request.body(body).unwrap()).await?;
         let status = response.status().as_u16();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         Ok(Answer { status, text: String::from_utf8_lossy(&bytes).into_owned() })
@@ -211,7 +252,7 @@ impl Daemon {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return Some(Err(status));
             }
-            let answer = self.try_request("GET", "/-/ready", "").await.ok()?;
+            let answer = self.try_request("GET", "/-/ready", &[], "").await.ok()?;
             (answer.status == 200).then_some(Ok(()))
         })
         .await;

@@ -110,17 +110,10 @@ impl std::fmt::Display for Door {
     }
 }
 
-/// Writes text so that it may stand in a query.
+/// Writes text so that it may stand in a query or a path.
 pub(crate) fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
+    // A plus means a space in a query alone, so spaces get the form that holds everywhere.
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
 }
 
 fn expect_ok(answered: Answered) -> Result<Value, Failure> {

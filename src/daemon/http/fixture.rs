@@ -22,6 +22,7 @@ pub(crate) use self::picture::{config, target};
 use crate::clock::Clock;
 use crate::control::{Control, DrillStarted};
 use crate::desk::{Desk, Request as Asked};
+use crate::http::ClickFault;
 use crate::http::auth::Peer;
 use crate::http::{Context, router};
 use crate::links::Links;
@@ -83,7 +84,7 @@ impl House {
             clock: Arc::clone(&clock),
             ready: Arc::new(AtomicBool::new(true)),
             tokens: Arc::default(),
-            slack_action: None,
+            slack_clicks: Arc::new(|_, _| Box::pin(async { Err(ClickFault::Forged) })),
             supervisor: supervisor.clone(),
         };
         change(&mut context);

@@ -29,7 +29,7 @@ use super::wire::Connector;
 use super::{Notifier, SlackAction};
 use crate::desk::Desk;
 use crate::secrets::Secret;
-use crate::supervise::{Kind, Supervisor};
+use crate::supervise::Supervisor;
 
 /// Slack gives a click three seconds; the answer has to travel, too.
 const CLICK_MAX: Duration = Duration::from_millis(2500);
@@ -128,27 +128,19 @@ impl Ear {
     }
 
     async fn hand_in(&self, action: SlackAction) -> Option<()> {
-        let clicked = tokio::time::timeout(CLICK_MAX, self.notifier.click(&self.desk, &action));
-        let words = match clicked.await {
-            Ok(Ok(words)) => words,
+        let incident = action.incident;
+        let taking = self.notifier.take_click(&self.desk, &self.supervisor, action);
+        match tokio::time::timeout(CLICK_MAX, taking).await {
+            Ok(Ok(())) => Some(()),
             Ok(Err(error)) => {
-                warn!(%error, incident = %action.incident, "a click was not taken");
-                return None;
+                warn!(%error, %incident, "a click was not taken");
+                None
             }
             Err(_) => {
-                warn!(incident = %action.incident, "a click was not durable in time");
-                return None;
+                warn!(%incident, "a click was not durable in time");
+                None
             }
-        };
-        if let Some(words) = words {
-            let notifier = self.notifier.clone();
-            self.supervisor.spawn(Kind::Errand, async move {
-                if let Err(error) = notifier.respond(&action, &words).await {
-                    debug!(error, "the clicker was not answered");
-                }
-            });
         }
-        Some(())
     }
 
     async fn reopen(&self, id: &SlackSocketModeWssClientId) {
