@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use watchbell_metrics::rule::group::Group;
+use watchbell_metrics::label::Labels;
+use watchbell_metrics::rule::group::{External, Group};
 use watchbell_metrics::rule::{Rule, RuleName};
 use watchbell_paging::calendar::Calendar;
 use watchbell_paging::id::{PersonId, ScheduleId};
@@ -58,7 +59,8 @@ pub(crate) fn check(
         scrape::check(entry, out).map(|scrape| (entry.key.text.clone(), Arc::new(scrape)))
     });
     let channels = channels(root, &mut out);
-    let groups = groups(root, sources, &mut out);
+    let external = Arc::new(External { labels: Labels::empty(), url: http.url.clone() });
+    let groups = groups(root, sources, &external, &mut out);
     let mut rules = rules(root, &known, &mut out);
     let mut names = rules.iter().map(|rule| rule.policy.name.clone()).collect();
     rules.extend(groups.iter().flat_map(|group| group.alerts(&mut names)).map(Arc::new));
@@ -113,12 +115,18 @@ fn rules(root: &Root, known: &Known<'_>, out: &mut Findings<'_>) -> Vec<Arc<Rule
 }
 
 /// Reads the Prometheus rule files.
-fn groups(root: &Root, sources: &[SourceFile], out: &mut Findings<'_>) -> Vec<Arc<Group>> {
+fn groups(
+    root: &Root,
+    sources: &[SourceFile],
+    external: &Arc<External>,
+    out: &mut Findings<'_>,
+) -> Vec<Arc<Group>> {
     out.enter("rule");
     let mut groups = Vec::new();
     for file in &root.prometheus {
         let Some(source) = sources.get(*file) else { continue };
-        groups.extend(prometheus_rules::read(*file, source, out).into_iter().map(Arc::new));
+        let read = prometheus_rules::read(*file, source, external, out);
+        groups.extend(read.into_iter().map(Arc::new));
     }
     groups
 }

@@ -10,8 +10,9 @@ mod rule;
 mod yaml;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use watchbell_metrics::rule::group::{Group, GroupRule};
+use watchbell_metrics::rule::group::{External, Group, GroupRule};
 
 use self::fields::{Fields, Reader};
 use self::yaml::Node;
@@ -22,7 +23,12 @@ use crate::findings::Findings;
 const GROUP_FIELDS: [&str; 6] = ["name", "interval", "query_offset", "limit", "labels", "rules"];
 
 /// Reads one file, `file` being its place among the sources.
-pub(crate) fn read(file: usize, source: &SourceFile, out: &mut Findings<'_>) -> Vec<Group> {
+pub(crate) fn read(
+    file: usize,
+    source: &SourceFile,
+    external: &Arc<External>,
+    out: &mut Findings<'_>,
+) -> Vec<Group> {
     let Some(root) = yaml::read(file, &source.text, out) else { return Vec::new() };
     let mut reader = Reader { source, out };
     let Some(top) = top(&root, &mut reader) else { return Vec::new() };
@@ -30,7 +36,8 @@ pub(crate) fn read(file: usize, source: &SourceFile, out: &mut Findings<'_>) -> 
     let mut names = BTreeMap::new();
     let mut rules = Rules::new();
     for node in top.node("groups").map(|node| reader.list(node)).unwrap_or_default() {
-        groups.extend(group(node, &mut names, &mut rules, &mut reader));
+        let group = group(node, &mut names, &mut rules, &mut reader);
+        groups.extend(group.map(|group| Group { external: Arc::clone(external), ..group }));
     }
     groups
 }
@@ -80,6 +87,7 @@ fn group<'a>(
         limit: limit.unwrap_or_default(),
         query_offset: query_offset.unwrap_or_default(),
         labels,
+        external: Arc::default(),
         rules: found,
     })
 }

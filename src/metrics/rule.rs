@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::evaluate::evaluate;
+pub use self::evaluate::{evaluate, sightings};
 use self::group::Imported;
 pub use self::lower::{LowerError, Part, lower};
 use crate::label::{Labels, Matchers};

@@ -167,6 +167,7 @@ async fn what_is_recorded_is_seen_by_the_rules_of_the_same_job() {
         recorder: Arc::new(Mutex::new(Recorder::new(&store))),
     };
     let group = Group {
+        external: Arc::default(),
         name: "web".to_owned(),
         file: "rules.yml".to_owned(),
         interval: None,

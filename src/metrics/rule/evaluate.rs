@@ -2,11 +2,11 @@
 //!
 //! What is not a number is no data, and so is a ratio without events: both give no reading.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::label::{ALERT_NAME, Labels, METRIC_NAME};
 use crate::promql::{self, Expr, Options, Value};
-use crate::rule::group::Imported;
+use crate::rule::group::{Imported, Sighting};
 use crate::rule::{Evidence, Reading, Rule, RuleKind, RuleReadings, SEVERITY};
 use crate::sample::{Millis, Source};
 use crate::template::Subject;
@@ -64,22 +64,48 @@ fn imported_readings(
     at: Millis,
     options: &Options,
 ) -> Result<Vec<Reading>, String> {
+    let sightings = sightings(rule, imported, source, at, options)?;
+    unique(sightings.into_iter().map(Sighting::into_reading).collect())
+}
+
+/// Evaluates an alert of a Prometheus file at one time; gives one sighting for each series.
+///
+/// # Errors
+/// The expression cannot be evaluated, gives more than the group's limit, or gives two series that
+/// are one alert.
+pub fn sightings(
+    rule: &Rule,
+    imported: &Imported,
+    source: &dyn Source,
+    at: Millis,
+    options: &Options,
+) -> Result<Vec<Sighting>, String> {
     let group = &imported.group;
     let offset = Millis::try_from(group.query_offset.as_millis()).unwrap_or(Millis::MAX);
-    let asked_at = at.saturating_sub(offset);
-    let values = vector(&rule.value, source, asked_at, options)?;
+    let values = vector(&rule.value, source, at.saturating_sub(offset), options)?;
     if 0 < group.limit && group.limit < values.len() {
         let (limit, count) = (group.limit, values.len());
         return Err(format!("exceeded limit of {limit} with {count} alerts"));
     }
+    // The offset is the rule's; what its templates ask is of now.
     let query = |text: &str| {
         let expr = promql::parse(text).map_err(|error| error.to_string())?;
-        vector(&expr, source, asked_at, options)
+        vector(&expr, source, at, options)
     };
     let name = rule.policy.name.as_str();
-    let read =
-        |(found, value): (Labels, f64)| imported.reading(name, &found, value, asked_at, &query);
-    unique(values.into_iter().map(read).collect())
+    let mut seen = BTreeSet::new();
+    let mut sightings = Vec::with_capacity(values.len());
+    for (found, value) in values {
+        let sighting = imported.sighting(name, &found, value, at, &query);
+        if !seen.insert(sighting.labels.clone()) {
+            return Err(format!(
+                "two results have the same labels {} after the alert's labels were applied",
+                sighting.labels
+            ));
+        }
+        sightings.push(sighting);
+    }
+    Ok(sightings)
 }
 
 fn unique(mut readings: Vec<Reading>) -> Result<Vec<Reading>, String> {

@@ -33,8 +33,19 @@ pub struct Group {
     /// Put on everything that its rules give, under the rules' own labels; recording rules take
     /// them as they are written.
     pub labels: Vec<(String, GoTemplate)>,
+    /// What templates may speak of beside the series.
+    pub external: Arc<External>,
     /// In the order of evaluation.
     pub rules: Vec<GroupRule>,
+}
+
+/// What a whole server is called, to templates.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct External {
+    /// `$externalLabels`
+    pub labels: Labels,
+    /// `$externalURL`
+    pub url: String,
 }
 
 /// A rule of a group.
@@ -75,6 +86,18 @@ pub struct Imported {
     pub labels: Vec<(String, GoTemplate)>,
     /// What messages say.
     pub annotations: Vec<(String, GoTemplate)>,
+}
+
+/// An alert as its rule gives it at one time, in Prometheus's terms.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sighting {
+    /// Who it is: the labels of the series under those of the rule, `alertname` and `severity`
+    /// included.
+    pub labels: Labels,
+    /// What the expression gave.
+    pub value: f64,
+    /// The rendered annotations.
+    pub annotations: Vec<(String, String)>,
 }
 
 /// The annotations that can be the one sentence of an alert, the best first.
@@ -127,20 +150,19 @@ impl Imported {
     /// Reads a series that the expression gave, as Prometheus does: templates see the labels of
     /// the series, the alert's labels replace them.
     #[must_use]
-    pub fn reading(
+    pub fn sighting(
         &self,
         alert: &str,
         found: &Labels,
         value: f64,
         at: Millis,
         query: &Query<'_>,
-    ) -> Reading {
-        let none = Labels::empty();
+    ) -> Sighting {
         let scope = GoScope {
             labels: found,
             value,
-            external_labels: &none,
-            external_url: "",
+            external_labels: &self.group.external.labels,
+            external_url: &self.group.external.url,
             query,
             now_ms: at,
         };
@@ -150,16 +172,10 @@ impl Imported {
         let series = found.iter().map(|(name, text)| (name.to_owned(), text.to_owned()));
         let whole = series
             .chain(self.labels.iter().map(render))
-            .filter(|(name, _)| name != METRIC_NAME && name != SEVERITY)
+            .filter(|(name, _)| name != METRIC_NAME)
             .chain([(ALERT_NAME.to_owned(), alert.to_owned())]);
         let labels = Labels::from_pairs(whole);
-        let mut annotations: Vec<(String, String)> = self.annotations.iter().map(render).collect();
-        let summary = SUMMARIES.iter().find_map(|name| {
-            annotations.iter().find(|(one, _)| one == name).map(|(_, text)| text.clone())
-        });
-        // A reading has its summary beside the others.
-        annotations.retain(|(name, _)| name != SUMMARIES[0]);
-        Reading { labels, value, evidence: None, summary, annotations }
+        Sighting { labels, value, annotations: self.annotations.iter().map(render).collect() }
     }
 
     /// The level that its `severity` stands for; one that only a series could tell is a warning.
@@ -228,6 +244,21 @@ fn holds(level: Level, holds_for: Duration) -> Holds {
         Level::Critical => holds.critical = holds_for,
     }
     holds
+}
+
+impl Sighting {
+    /// Returns what paging is told: the severity is the rule's level, and no part of an identity.
+    #[must_use]
+    pub fn into_reading(self) -> Reading {
+        let Self { labels, value, mut annotations } = self;
+        let summary = SUMMARIES.iter().find_map(|name| {
+            annotations.iter().find(|(one, _)| one == name).map(|(_, text)| text.clone())
+        });
+        // A reading has its summary beside the others.
+        annotations.retain(|(name, _)| name != SUMMARIES[0]);
+        let labels = labels.without(&[SEVERITY]);
+        Reading { labels, value, evidence: None, summary, annotations }
+    }
 }
 
 impl GroupRule {

@@ -14,7 +14,7 @@ use crate::label::{Labels, METRIC_NAME, Matcher};
 use crate::promql::{self, Expr, Options, Value};
 use crate::rule::Rule;
 use crate::rule::group::{Group, GroupRule};
-use crate::sample::Millis;
+use crate::sample::{Millis, Source};
 use crate::series::{Appended, Limits, Read, Store, Target};
 
 /// The most series of all recording rules together.
@@ -68,7 +68,7 @@ struct Given {
 pub fn recordings(groups: &[Arc<Group>]) -> Arc<[Recording]> {
     let of_group = |group: &Arc<Group>| {
         let rules = group.rules.iter().enumerate();
-        rules.filter_map(|(index, rule)| Recording::new(group, index, rule)).collect::<Vec<_>>()
+        rules.filter_map(|(index, _)| Recording::of(group, index)).collect::<Vec<_>>()
     };
     groups.iter().flat_map(of_group).collect()
 }
@@ -104,7 +104,10 @@ pub fn reads(rules: &[Arc<Rule>], recordings: &[Recording]) -> Vec<Read> {
 }
 
 impl Recording {
-    fn new(group: &Group, index: usize, rule: &GroupRule) -> Option<Self> {
+    /// Takes the rule at a place of a group; `None` where that is no recording rule.
+    #[must_use]
+    pub fn of(group: &Group, index: usize) -> Option<Self> {
+        let rule = group.rules.get(index)?;
         let GroupRule::Recording { record, expr, labels } = rule else { return None };
         let under =
             group.labels.iter().map(|(name, text)| (name.clone(), text.source().to_owned()));
@@ -119,10 +122,18 @@ impl Recording {
         })
     }
 
-    /// Evaluates; gives exposition lines.
-    fn lines(&self, store: &Store, at: Millis, options: &Options) -> Result<String, String> {
-        let at = at.saturating_sub(self.offset);
-        let evaluated = promql::eval_instant(&self.expr, store, at, options);
+    /// Evaluates; gives what its series are to have at `stamp(at)`, without their name.
+    ///
+    /// # Errors
+    /// The expression cannot be evaluated, gives more than the group's limit, or gives two results
+    /// that are one series.
+    pub fn evaluate(
+        &self,
+        source: &dyn Source,
+        at: Millis,
+        options: &Options,
+    ) -> Result<Vec<(Labels, f64)>, String> {
+        let evaluated = promql::eval_instant(&self.expr, source, self.stamp(at), options);
         let found = match evaluated.map_err(|error| error.to_string())?.value {
             Value::Scalar(value) => vec![(Labels::empty(), value)],
             Value::Vector(samples) => {
@@ -135,14 +146,26 @@ impl Recording {
         if 0 < self.limit && self.limit < found.len() {
             return Err(format!("exceeded limit of {} with {} series", self.limit, found.len()));
         }
-        let mut lines = String::new();
+        let found: Vec<(Labels, f64)> =
+            found.into_iter().map(|(labels, value)| (self.labels_of(&labels), value)).collect();
         let mut given = BTreeSet::new();
-        for (labels, value) in found {
-            let labels = self.labels_of(&labels);
-            write_line(&mut lines, &self.record, &labels, value, at);
-            if !given.insert(labels) {
-                return Err("two results have the same labels".to_owned());
-            }
+        if found.iter().all(|(labels, _)| given.insert(labels)) {
+            return Ok(found);
+        }
+        Err("two results have the same labels".to_owned())
+    }
+
+    /// Returns the time of its samples: its group may look into the past.
+    #[must_use]
+    pub fn stamp(&self, at: Millis) -> Millis {
+        at.saturating_sub(self.offset)
+    }
+
+    /// Evaluates; gives exposition lines.
+    fn lines(&self, store: &Store, at: Millis, options: &Options) -> Result<String, String> {
+        let mut lines = String::new();
+        for (labels, value) in self.evaluate(store, at, options)? {
+            write_line(&mut lines, &self.record, &labels, value, self.stamp(at));
         }
         Ok(lines)
     }

@@ -134,6 +134,7 @@ fn the_query_offset_asks_the_past() {
 
 fn group(rules: Vec<GroupRule>) -> Arc<Group> {
     Arc::new(Group {
+        external: Arc::default(),
         name: "web".to_owned(),
         file: "rules.yml".to_owned(),
         interval: None,

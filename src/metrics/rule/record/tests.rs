@@ -166,6 +166,7 @@ fn group(rules: &[Texts<'_>]) -> Group {
         labels: labels.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect(),
     };
     Group {
+        external: Arc::default(),
         name: "web".to_owned(),
         file: "rules.yml".to_owned(),
         interval: None,
