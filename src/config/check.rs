@@ -17,6 +17,7 @@ use crate::code::Code;
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::findings::Findings;
 use crate::known::Known;
+use crate::prometheus_rules::Manner;
 use crate::raw::{Entry, Kind};
 use crate::root::{Root, SHAPE, SLO};
 use crate::shape::Word;
@@ -60,7 +61,8 @@ pub(crate) fn check(
     });
     let channels = channels(root, &mut out);
     let external = Arc::new(External { labels: Labels::empty(), url: http.url.clone() });
-    let groups = groups(root, sources, &external, &mut out);
+    let manner = Manner { external, ignore_unknown_fields: root.ignore_unknown_fields };
+    let groups = groups(root, sources, &manner, &mut out);
     let mut rules = rules(root, &known, &mut out);
     let mut names = rules.iter().map(|rule| rule.policy.name.clone()).collect();
     rules.extend(groups.iter().flat_map(|group| group.alerts(&mut names)).map(Arc::new));
@@ -115,17 +117,17 @@ fn rules(root: &Root, known: &Known<'_>, out: &mut Findings<'_>) -> Vec<Arc<Rule
 }
 
 /// Reads the Prometheus rule files.
-fn groups(
+pub(crate) fn groups(
     root: &Root,
     sources: &[SourceFile],
-    external: &Arc<External>,
+    manner: &Manner,
     out: &mut Findings<'_>,
 ) -> Vec<Arc<Group>> {
     out.enter("rule");
     let mut groups = Vec::new();
     for file in &root.prometheus {
         let Some(source) = sources.get(*file) else { continue };
-        let read = prometheus_rules::read(*file, source, external, out);
+        let read = prometheus_rules::read(*file, source, manner, out);
         groups.extend(read.into_iter().map(Arc::new));
     }
     groups

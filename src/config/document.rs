@@ -78,6 +78,31 @@ impl<'a> Reader<'a> {
         root
     }
 
+    /// Reads a file of rule tests; the rule files that it names follow with `rule_files`.
+    pub(crate) fn rule_tests(&mut self, path: &Path) -> Option<usize> {
+        let text = self.read(path, "")?;
+        self.sources.push(SourceFile { path: path.to_owned(), text });
+        Some(self.sources.len() - 1)
+    }
+
+    /// Reads the rule files that a file of rule tests names.
+    pub(crate) fn rule_files(&mut self, path: &Path, patterns: &[(String, Place)]) -> Root {
+        let mut root = Root::default();
+        let folder = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
+        for (pattern, place) in patterns {
+            let known = self.findings.len();
+            let found = self.included(&folder, pattern, place);
+            // Tests of expressions need no rules, and tests of absent rules fail by themselves.
+            for finding in self.findings.iter_mut().skip(known) {
+                finding.severity = Severity::Warning;
+            }
+            for path in found {
+                self.add_prometheus(&path, &mut root);
+            }
+        }
+        root
+    }
+
     fn open(&mut self, path: &Path, table: &str) -> Vec<Entry> {
         self.read(path, table).map(|text| self.parse(path, &text, table)).unwrap_or_default()
     }
@@ -127,7 +152,7 @@ impl<'a> Reader<'a> {
     }
 
     fn with_includes(&mut self, path: &Path, entries: Vec<Entry>) -> Root {
-        let mut root = Root { entries, prometheus: Vec::new() };
+        let mut root = Root { entries, ..Root::default() };
         self.check_top_level(&root);
         let patterns = |name: &str| root.entry(name).map(|entry| texts(&entry.node));
         let (toml, yaml) = (patterns("include"), patterns("prometheus_rules"));

@@ -30,6 +30,7 @@ mod person;
 mod schedule;
 mod route;
 mod prometheus_rules;
+pub mod rule_test;
 mod root;
 mod document;
 mod check;

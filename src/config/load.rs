@@ -1,14 +1,20 @@
 //! Loading: from the main file and its includes to one checked configuration.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::check::{Scope, check};
+use watchbell_metrics::rule::group::Group;
+
+use crate::check::{Scope, check, groups};
 use crate::code::Code;
-use crate::diagnostic::{Diagnostic, Severity, SourceFile};
+use crate::diagnostic::{Diagnostic, Place, Severity, SourceFile};
 pub use crate::document::Files;
 use crate::document::{Reader, holds_rules_only, overlay};
+use crate::findings::Findings;
 use crate::mask::mask;
+use crate::prometheus_rules::Manner;
 use crate::root::Root;
+use crate::rule_test::{self, RuleTests};
 use crate::value::Config;
 
 /// A configuration and everything that is wrong with it. What is faulty is left out of `config`,
@@ -37,6 +43,37 @@ impl Checked {
             |one: &&Diagnostic| one.table.is_empty() || tables.contains(&one.table.as_str());
         let errors = self.diagnostics.iter().filter(|one| one.severity == Severity::Error);
         errors.filter(concerns).cloned().collect()
+    }
+}
+
+/// A file of rule tests, the rules that it names, and everything that is wrong with them.
+#[derive(Clone, Debug)]
+pub struct CheckedTests {
+    /// The tests; none where the file cannot be read at all.
+    pub tests: Option<RuleTests>,
+    /// The groups of all rule files, in the order of the files.
+    pub groups: Vec<Arc<Group>>,
+    /// Every finding, in order of place; the test file is the first source.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The files.
+    pub sources: Vec<SourceFile>,
+}
+
+impl CheckedTests {
+    /// Tells whether the tests cannot be run, because they or the rules are refused as a whole.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        let Some(tests) = &self.tests else { return true };
+        // A fault inside a test is that test's alone.
+        let is_inside = |place: &Place| {
+            tests.tests.iter().filter(|test| test.faulty).map(|test| &test.extent).any(|extent| {
+                extent.file == place.file
+                    && extent.span.start <= place.span.start
+                    && place.span.end <= extent.span.end
+            })
+        };
+        let mut errors = self.diagnostics.iter().filter(|one| one.severity == Severity::Error);
+        errors.any(|error| !is_inside(&error.place))
     }
 }
 
@@ -82,12 +119,46 @@ pub fn load_rules(path: &Path, files: &dyn Files) -> Checked {
     finish(reader, &root, Scope::RulesOnly)
 }
 
-/// Checks a Prometheus rule file by itself.
+/// Checks a Prometheus rule file by itself; fields that nobody knows can be mere warnings.
 #[must_use]
-pub fn load_prometheus_rules(path: &Path, files: &dyn Files) -> Checked {
+pub fn load_prometheus_rules(
+    path: &Path,
+    files: &dyn Files,
+    ignore_unknown_fields: bool,
+) -> Checked {
     let mut reader = Reader::new(files);
-    let root = reader.prometheus_file(path);
+    let root = Root { ignore_unknown_fields, ..reader.prometheus_file(path) };
     finish(reader, &root, Scope::RulesOnly)
+}
+
+/// Loads a file of rule tests with the rule files that it names; `ignore_unknown_fields` is about
+/// the latter.
+#[must_use]
+pub fn load_rule_tests(
+    path: &Path,
+    files: &dyn Files,
+    ignore_unknown_fields: bool,
+) -> CheckedTests {
+    let mut reader = Reader::new(files);
+    let file = reader.rule_tests(path);
+    let source = file.and_then(|file| Some((file, reader.sources.get(file)?.clone())));
+    let (tests, mut found) = source.map_or_else(Default::default, |(file, source)| {
+        let sources = [source.clone()];
+        let mut out = Findings::new(&sources);
+        let tests = rule_test::read(file, &source, &mut out);
+        (tests, out.take())
+    });
+    let (tests, patterns) = tests.unzip();
+    let root = reader.rule_files(path, &patterns.unwrap_or_default());
+    let root = Root { ignore_unknown_fields, ..root };
+    let manner = Manner { external: Arc::default(), ignore_unknown_fields };
+    let mut out = Findings::new(&reader.sources);
+    let groups = groups(&root, &reader.sources, &manner, &mut out);
+    found.extend(out.take());
+    found.extend(reader.findings);
+    found.sort_by_key(|one| (one.place.file, one.place.span.start));
+    found.dedup();
+    CheckedTests { tests, groups, diagnostics: found, sources: reader.sources }
 }
 
 /// Tells whether a text holds `[rule.*]` and `[slo.*]` tables only, so that it is checked by

@@ -5,9 +5,9 @@
 //! UTF-8, as since Prometheus 3. What is stricter: a second document, which Prometheus drops, and
 //! an expression that gives no vector are errors. A faulty rule is left out, the others stay.
 
-mod fields;
+pub(crate) mod fields;
 mod rule;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,22 +22,31 @@ use crate::findings::Findings;
 
 const GROUP_FIELDS: [&str; 6] = ["name", "interval", "query_offset", "limit", "labels", "rules"];
 
+/// How rule files are read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Manner {
+    /// What templates may speak of.
+    pub(crate) external: Arc<External>,
+    /// A field that nobody knows is a warning.
+    pub(crate) ignore_unknown_fields: bool,
+}
+
 /// Reads one file, `file` being its place among the sources.
 pub(crate) fn read(
     file: usize,
     source: &SourceFile,
-    external: &Arc<External>,
+    manner: &Manner,
     out: &mut Findings<'_>,
 ) -> Vec<Group> {
     let Some(root) = yaml::read(file, &source.text, out) else { return Vec::new() };
-    let mut reader = Reader { source, out };
+    let mut reader = Reader { source, out, lenient: manner.ignore_unknown_fields };
     let Some(top) = top(&root, &mut reader) else { return Vec::new() };
     let mut groups = Vec::new();
     let mut names = BTreeMap::new();
     let mut rules = Rules::new();
     for node in top.node("groups").map(|node| reader.list(node)).unwrap_or_default() {
         let group = group(node, &mut names, &mut rules, &mut reader);
-        groups.extend(group.map(|group| Group { external: Arc::clone(external), ..group }));
+        groups.extend(group.map(|group| Group { external: Arc::clone(&manner.external), ..group }));
     }
     groups
 }

@@ -69,6 +69,8 @@ pub(crate) struct Root {
     pub(crate) entries: Vec<Entry>,
     /// The Prometheus rule files, by their index among the sources.
     pub(crate) prometheus: Vec<usize>,
+    /// Fields of theirs that nobody knows are warnings.
+    pub(crate) ignore_unknown_fields: bool,
 }
 
 impl Root {

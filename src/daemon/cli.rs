@@ -17,12 +17,12 @@ mod query;
 mod report;
 mod route;
 mod run;
-mod scenarios;
 mod shell;
 mod silence;
 mod sla;
 mod status;
 mod stock;
+mod test;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -63,8 +63,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Print the JSON schema of the configuration
     Schema,
-    /// Run tests in virtual time: *.test.toml scenarios, *.test PromQL scripts
-    Test(scenarios::TestArgs),
+    /// Run tests in virtual time: scenarios, Prometheus rule tests, PromQL scripts
+    Test(test::TestArgs),
     /// How the daemon is, and what it watches
     Status,
     /// Rules with their levels and values
@@ -158,7 +158,7 @@ fn dispatch(context: &Context, command: &Command) -> Result<Exit, Failure> {
         Command::Check(args) => check::run(context, args),
         Command::Explain(args) => explain::run(context, args),
         Command::Schema => shell::schema(context),
-        Command::Test(args) => scenarios::run(context, args),
+        Command::Test(args) => test::run(context, args),
         Command::Status => status::status(context),
         Command::Rules => status::rules(context),
         Command::Targets => status::targets(context),

@@ -13,3 +13,4 @@ pub mod people;
 pub mod run;
 pub mod plan;
 pub mod seed;
+pub mod rule_test;

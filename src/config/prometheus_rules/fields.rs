@@ -16,29 +16,29 @@ use crate::shape::nearest;
 
 /// A map whose keys are all known.
 #[derive(Debug)]
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     entries: &'a [Entry],
     /// Where findings about the whole map point.
-    pub(super) place: &'a Place,
+    pub(crate) place: &'a Place,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn entry(&self, name: &str) -> Option<&'a Entry> {
+    pub(crate) fn entry(&self, name: &str) -> Option<&'a Entry> {
         // To Go's reader a null is as if the key were not there.
         let is_it = |entry: &&Entry| entry.key.text == name && entry.node.kind != Kind::Null;
         self.entries.iter().find(is_it)
     }
 
-    pub(super) fn node(&self, name: &str) -> Option<&'a Node> {
+    pub(crate) fn node(&self, name: &str) -> Option<&'a Node> {
         self.entry(name).map(|entry| &entry.node)
     }
 }
 
 /// A label's name, its text, and where the text stands.
-pub(super) type Label<'a> = (&'a str, &'a str, &'a Node);
+pub(crate) type Label<'a> = (&'a str, &'a str, &'a Node);
 
 /// Returns the place of a rule's name; that of its first key where it has none.
-pub(super) fn name_place(node: &Node) -> &Place {
+pub(crate) fn name_place(node: &Node) -> &Place {
     let Kind::Map(entries) = &node.kind else { return &node.place };
     let is_name = |entry: &&Entry| matches!(entry.key.text.as_str(), "alert" | "record");
     match entries.iter().find(is_name) {
@@ -49,14 +49,16 @@ pub(super) fn name_place(node: &Node) -> &Place {
 
 /// Reads the values of one file.
 #[derive(Debug)]
-pub(super) struct Reader<'a, 'b> {
-    pub(super) source: &'a SourceFile,
-    pub(super) out: &'a mut Findings<'b>,
+pub(crate) struct Reader<'a, 'b> {
+    pub(crate) source: &'a SourceFile,
+    pub(crate) out: &'a mut Findings<'b>,
+    /// A field that nobody knows is a warning.
+    pub(crate) lenient: bool,
 }
 
 impl Reader<'_, '_> {
     /// Takes a map's entries.
-    pub(super) fn map<'n>(&mut self, node: &'n Node) -> Option<&'n [Entry]> {
+    pub(crate) fn map<'n>(&mut self, node: &'n Node) -> Option<&'n [Entry]> {
         match &node.kind {
             Kind::Map(entries) => Some(entries),
             other => self.wrong(node, other, "a map (`key: value`)"),
@@ -64,7 +66,7 @@ impl Reader<'_, '_> {
     }
 
     /// Takes a list's items; an absent list has none.
-    pub(super) fn list<'n>(&mut self, node: &'n Node) -> &'n [Node] {
+    pub(crate) fn list<'n>(&mut self, node: &'n Node) -> &'n [Node] {
         match &node.kind {
             Kind::List(items) => items,
             other => self.wrong(node, other, "a list (`- ...`)").unwrap_or_default(),
@@ -72,7 +74,7 @@ impl Reader<'_, '_> {
     }
 
     /// Reports keys that a map cannot have; `help` replaces the list of those it can have.
-    pub(super) fn fields<'n>(
+    pub(crate) fn fields<'n>(
         &mut self,
         node: &'n Node,
         entries: &'n [Entry],
@@ -90,7 +92,7 @@ impl Reader<'_, '_> {
     }
 
     /// Takes a text that may be empty; a number or a flag is its own text.
-    pub(super) fn text<'n>(&mut self, node: &'n Node) -> Option<&'n str> {
+    pub(crate) fn text<'n>(&mut self, node: &'n Node) -> Option<&'n str> {
         match &node.kind {
             Kind::Text(text) => Some(text),
             Kind::Null => Some(""),
@@ -99,7 +101,7 @@ impl Reader<'_, '_> {
     }
 
     /// Takes a text that says something.
-    pub(super) fn filled<'n>(&mut self, node: &'n Node) -> Option<&'n str> {
+    pub(crate) fn filled<'n>(&mut self, node: &'n Node) -> Option<&'n str> {
         let text = self.text(node)?;
         if text.is_empty() {
             self.out.error(Code::BadValue, &node.place, "the text is empty");
@@ -109,7 +111,7 @@ impl Reader<'_, '_> {
     }
 
     /// Takes a length of time as Prometheus writes it.
-    pub(super) fn duration(&mut self, node: &Node) -> Option<Duration> {
+    pub(crate) fn duration(&mut self, node: &Node) -> Option<Duration> {
         let text = self.text(node)?;
         let length = duration(text);
         if length.is_none() {
@@ -122,7 +124,7 @@ impl Reader<'_, '_> {
     }
 
     /// Takes a number of things; one below zero counts as zero, as in Prometheus.
-    pub(super) fn count(&mut self, node: &Node) -> Option<usize> {
+    pub(crate) fn count(&mut self, node: &Node) -> Option<usize> {
         let text = self.text(node)?;
         let Ok(number) = text.parse::<i64>() else {
             self.out.error(Code::WrongType, &node.place, "a whole number is due here");
@@ -132,12 +134,12 @@ impl Reader<'_, '_> {
     }
 
     /// Takes a map of texts whose names can be labels.
-    pub(super) fn labels<'n>(&mut self, node: &'n Node) -> Vec<Label<'n>> {
+    pub(crate) fn labels<'n>(&mut self, node: &'n Node) -> Vec<Label<'n>> {
         self.named_texts(node, true)
     }
 
     /// Takes a map of texts whose names can be annotations.
-    pub(super) fn annotations<'n>(&mut self, node: &'n Node) -> Vec<Label<'n>> {
+    pub(crate) fn annotations<'n>(&mut self, node: &'n Node) -> Vec<Label<'n>> {
         self.named_texts(node, false)
     }
 
@@ -163,7 +165,7 @@ impl Reader<'_, '_> {
     }
 
     /// Takes an expression that gives a vector or a number.
-    pub(super) fn expr(&mut self, node: &Node) -> Option<Expr> {
+    pub(crate) fn expr(&mut self, node: &Node) -> Option<Expr> {
         let text = self.filled(node)?;
         let expr = match promql::parse(text) {
             Ok(expr) => expr,
@@ -187,7 +189,7 @@ impl Reader<'_, '_> {
     }
 
     /// Takes texts that are Go templates.
-    pub(super) fn templates(&mut self, texts: &[Label<'_>]) -> Vec<(String, GoTemplate)> {
+    pub(crate) fn templates(&mut self, texts: &[Label<'_>]) -> Vec<(String, GoTemplate)> {
         let mut templates = Vec::with_capacity(texts.len());
         for (name, text, node) in texts {
             match GoTemplate::parse(text) {
@@ -202,13 +204,17 @@ impl Reader<'_, '_> {
     }
 
     /// Reports that something is not there.
-    pub(super) fn missing(&mut self, place: &Place, message: &str, help: &str) {
+    pub(crate) fn missing(&mut self, place: &Place, message: &str, help: &str) {
         self.out.error(Code::MissingKey, place, message).help(help);
     }
 
     fn unknown(&mut self, key: &Key, what: &str, known: &[&'static str], help: Option<&str>) {
         let message = format!("{what} has no field {:?}", key.text);
-        let finding = self.out.error(Code::UnknownKey, &key.place, message);
+        let finding = if self.lenient {
+            self.out.warning(Code::UnknownKey, &key.place, message)
+        } else {
+            self.out.error(Code::UnknownKey, &key.place, message)
+        };
         match (help, nearest(&key.text, known.iter().copied())) {
             (Some(help), _) => finding.help(help),
             (None, Some(near)) => finding.label(format!("did you mean {near:?}?")),

@@ -27,7 +27,7 @@ impl Files for One {
 }
 
 fn text(name: &str, text: &str) -> Checked {
-    load_prometheus_rules(Path::new(name), &One(text.to_owned()))
+    load_prometheus_rules(Path::new(name), &One(text.to_owned()), false)
 }
 
 fn shown(checked: &Checked) -> String {

@@ -22,14 +22,14 @@ const NODES_MAX: usize = 500_000;
 
 /// A value with its place; a scalar's place includes its quotes.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Node {
-    pub(super) place: Place,
-    pub(super) kind: Kind,
+pub(crate) struct Node {
+    pub(crate) place: Place,
+    pub(crate) kind: Kind,
 }
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Nothing, `~` or `null`.
     Null,
     /// Any other scalar.
@@ -40,14 +40,14 @@ pub(super) enum Kind {
 
 /// A key and its value.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Entry {
-    pub(super) key: Key,
-    pub(super) node: Node,
+pub(crate) struct Entry {
+    pub(crate) key: Key,
+    pub(crate) node: Node,
 }
 
 /// Reads a file; reports what is wrong with it as YAML. `None` where it says nothing, or where
 /// what it says cannot be known.
-pub(super) fn read(file: usize, text: &str, out: &mut Findings<'_>) -> Option<Node> {
+pub(crate) fn read(file: usize, text: &str, out: &mut Findings<'_>) -> Option<Node> {
     if FILE_BYTES_MAX < text.len() {
         let message = format!("the file is larger than {} MiB", FILE_BYTES_MAX / 1024 / 1024);
         out.error(Code::Syntax, &Place { file, span: 0..0 }, message);
@@ -67,7 +67,7 @@ pub(super) fn read(file: usize, text: &str, out: &mut Findings<'_>) -> Option<No
 }
 
 /// Returns the place in the file of a range of a scalar's value.
-pub(super) fn inside(node: &Node, range: Range<usize>, source: &str) -> Place {
+pub(crate) fn inside(node: &Node, range: Range<usize>, source: &str) -> Place {
     let Kind::Text(value) = &node.kind else { return node.place.clone() };
     let Some(literal) = source.get(node.place.span.clone()) else { return node.place.clone() };
     // What is missing at the end is missing after the last letter, not lines below it.

@@ -72,7 +72,7 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> 
 fn check_file(path: &Path) -> Result<Checked, Failure> {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     if name.ends_with(".yml") || name.ends_with(".yaml") {
-        return Ok(load_prometheus_rules(path, &Disk));
+        return Ok(load_prometheus_rules(path, &Disk, false));
     }
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("reading {}: {error}", path.display())))?;

@@ -1,8 +1,15 @@
 //! The file system as the configuration asks for it.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use watchbell_config::load::Files;
+
+/// As shells do it: letters are themselves, `*` stops at a slash, a leading dot must be written.
+const MATCHING: glob::MatchOptions = glob::MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
 
 /// Files on disk.
 #[derive(Clone, Copy, Debug)]
@@ -14,52 +21,59 @@ impl Files for Disk {
     }
 
     fn matching(&self, folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, String> {
-        let (sub, name) = match pattern.rsplit_once('/') {
-            Some((sub, name)) => (folder.join(sub), name),
-            None => (folder.to_path_buf(), pattern),
-        };
-        if !name.contains('*') {
-            let path = sub.join(name);
+        let path = clean(&folder.join(pattern));
+        if !pattern.contains(['*', '?', '[']) {
             return if path.exists() {
                 Ok(vec![path])
             } else {
                 Err("there is no such file".to_owned())
             };
         }
-        // The folder of a main file that is named without one.
-        let listed = if sub.as_os_str().is_empty() { Path::new(".") } else { sub.as_path() };
-        let entries = match std::fs::read_dir(listed) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(format!("listing {}: {error}", sub.display())),
+        // The folder is a name, whatever letters it has.
+        let (inside, outside) = match path.strip_prefix(clean(folder)) {
+            Ok(inside) => (inside.to_owned(), clean(folder)),
+            Err(_) => (path, PathBuf::new()),
         };
-        let mut found: Vec<PathBuf> = entries
-            .filter_map(Result::ok)
-            .filter(|entry| is_match(name, &entry.file_name().to_string_lossy()))
-            .map(|entry| sub.join(entry.file_name()))
-            .filter(|path| path.is_file())
-            .collect();
-        found.sort();
-        Ok(found)
+        let outside = glob::Pattern::escape(&outside.to_string_lossy());
+        let whole = Path::new(&outside).join(inside);
+        let found = glob::glob_with(&whole.to_string_lossy(), MATCHING)
+            .map_err(|error| format!("the pattern cannot be read: {error}"))?;
+        let mut files = Vec::new();
+        for entry in found {
+            let path = entry.map_err(|error| format!("listing {}", error))?;
+            if path.is_file() {
+                files.push(path);
+            }
+        }
+        files.sort();
+        Ok(files)
     }
 }
 
-/// Matches a file name against a pattern whose `*` stands for any letters; a leading dot must be
-/// written.
+/// Matches a file name against a pattern; a leading dot must be written.
 pub(crate) fn is_match(pattern: &str, name: &str) -> bool {
-    if name.starts_with('.') && !pattern.starts_with('.') {
-        return false;
+    glob::Pattern::new(pattern).is_ok_and(|pattern| pattern.matches_with(name, MATCHING))
+}
+
+/// Takes `.` and `name/..` out of a path, so that it reads as people would write it.
+fn clean(path: &Path) -> PathBuf {
+    let mut cleaned = PathBuf::new();
+    for part in path.components() {
+        match (part, cleaned.components().next_back()) {
+            (Component::CurDir, _) | (Component::ParentDir, Some(Component::RootDir)) => {}
+            (Component::ParentDir, Some(Component::Normal(_))) => {
+                cleaned.pop();
+            }
+            (
+                Component::Prefix(_)
+                | Component::RootDir
+                | Component::ParentDir
+                | Component::Normal(_),
+                _,
+            ) => cleaned.push(part),
+        }
     }
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = name.strip_prefix(first) else { return false };
-    let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
-    for part in middle {
-        let Some((_, after)) = rest.split_once(part) else { return false };
-        rest = after;
-    }
-    rest.ends_with(last)
+    cleaned
 }
 
 #[cfg(test)]
@@ -87,6 +101,39 @@ mod tests {
         // Tests run in the folder of the package.
         let found = Disk.matching(Path::new(""), "Cargo.t*").unwrap();
         assert_eq!(found, [PathBuf::from("Cargo.toml")]);
+    }
+
+    #[test]
+    fn paths_read_as_people_would_write_them() {
+        for (path, expected) in [
+            ("a/b/../c.yml", "a/c.yml"),
+            ("./a/./c.yml", "a/c.yml"),
+            ("../a/../c.yml", "../c.yml"),
+            ("../../c.yml", "../../c.yml"),
+            ("/../c.yml", "/c.yml"),
+        ] {
+            assert_eq!(clean(Path::new(path)), Path::new(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn folders_can_be_patterns_and_can_have_odd_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let odd = folder.path().join("team [a]");
+        for name in ["x/one.yml", "y/two.yml", "y/.hidden.yml", "three.yml"] {
+            let path = odd.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        let names = |pattern: &str| -> Vec<String> {
+            let found = Disk.matching(&odd, pattern).unwrap();
+            let name = |path: &PathBuf| path.strip_prefix(&odd).unwrap().display().to_string();
+            found.iter().map(name).collect()
+        };
+        assert_eq!(names("*/*.yml"), ["x/one.yml", "y/two.yml"]);
+        assert_eq!(names("x/../[a-y]/t*.yml"), ["y/two.yml"]);
+        assert_eq!(names("three.y?l"), ["three.yml"]);
+        assert!(Disk.matching(&odd, "[").is_err());
     }
 
     #[test]
