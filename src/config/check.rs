@@ -61,7 +61,7 @@ pub(crate) fn check(
     });
     let channels = channels(root, &mut out);
     let external = Arc::new(External { labels: Labels::empty(), url: http.url.clone() });
-    let manner = Manner { external, ignore_unknown_fields: root.ignore_unknown_fields };
+    let manner = Manner { external, options: root.rule_files };
     let groups = groups(root, sources, &manner, &mut out);
     let mut rules = rules(root, &known, &mut out);
     let mut names = rules.iter().map(|rule| rule.policy.name.clone()).collect();

@@ -242,6 +242,27 @@ codes! {
      write the same series twice, alerts would tell the same fault twice. Remove one, or give \
      them different labels."
 
+    NoSeverity "no-severity"
+    "An alert of a Prometheus file has no label `severity`. It is taken as a warning: posted, and \
+     owed an answer within the promise for warnings. Say what it is, so that nobody is woken for \
+     too little or left asleep for too much. Looked for with `check --lint=all`."
+
+    NoSummary "no-summary"
+    "An alert of a Prometheus file has none of the annotations summary, description, message and \
+     title. Whoever is paged reads its name and its labels, and has to look up the rest. Looked \
+     for with `check --lint=all`."
+
+    BareCounter "bare-counter"
+    "The value of a counter (a metric whose name ends in _total) is compared or computed with as \
+     it stands. It only ever rises until its process starts anew, so a bound on it is passed once \
+     and stays passed. What happened lately is rate(...) or increase(...) of it. Looked for with \
+     `check --lint=all`."
+
+    LostLabel "lost-label"
+    "A template speaks of a label that the expression cannot give, because an aggregation or a \
+     match leaves it out; the message would have a hole there. Add the label to `by (...)`, to \
+     `on (...)` or to `group_left (...)`. Looked for with `check --lint=all`."
+
     Cycle "cycle"
     "Rules need each other in a circle, so each would mute the notifications of the next and a \
      fault of all could stay silent. Remove one `needs`."

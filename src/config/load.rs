@@ -13,6 +13,7 @@ use crate::document::{Reader, holds_rules_only, overlay};
 use crate::findings::Findings;
 use crate::mask::mask;
 use crate::prometheus_rules::Manner;
+pub use crate::prometheus_rules::{Lints, RuleFileOptions};
 use crate::root::Root;
 use crate::rule_test::{self, RuleTests};
 use crate::value::Config;
@@ -80,8 +81,14 @@ impl CheckedTests {
 /// Loads a main file with its includes.
 #[must_use]
 pub fn load(main: &Path, files: &dyn Files) -> Checked {
+    load_with(main, files, RuleFileOptions::default())
+}
+
+/// Loads a main file with its includes; `options` are about Prometheus rule files.
+#[must_use]
+pub fn load_with(main: &Path, files: &dyn Files, options: RuleFileOptions) -> Checked {
     let mut reader = Reader::new(files);
-    let root = reader.main(main);
+    let root = Root { rule_files: options, ..reader.main(main) };
     finish(reader, &root, Scope::Whole)
 }
 
@@ -119,26 +126,17 @@ pub fn load_rules(path: &Path, files: &dyn Files) -> Checked {
     finish(reader, &root, Scope::RulesOnly)
 }
 
-/// Checks a Prometheus rule file by itself; fields that nobody knows can be mere warnings.
+/// Checks a Prometheus rule file by itself.
 #[must_use]
-pub fn load_prometheus_rules(
-    path: &Path,
-    files: &dyn Files,
-    ignore_unknown_fields: bool,
-) -> Checked {
+pub fn load_prometheus_rules(path: &Path, files: &dyn Files, options: RuleFileOptions) -> Checked {
     let mut reader = Reader::new(files);
-    let root = Root { ignore_unknown_fields, ..reader.prometheus_file(path) };
+    let root = Root { rule_files: options, ..reader.prometheus_file(path) };
     finish(reader, &root, Scope::RulesOnly)
 }
 
-/// Loads a file of rule tests with the rule files that it names; `ignore_unknown_fields` is about
-/// the latter.
+/// Loads a file of rule tests with the rule files that it names; `options` are about the latter.
 #[must_use]
-pub fn load_rule_tests(
-    path: &Path,
-    files: &dyn Files,
-    ignore_unknown_fields: bool,
-) -> CheckedTests {
+pub fn load_rule_tests(path: &Path, files: &dyn Files, options: RuleFileOptions) -> CheckedTests {
     let mut reader = Reader::new(files);
     let file = reader.rule_tests(path);
     let source = file.and_then(|file| Some((file, reader.sources.get(file)?.clone())));
@@ -150,8 +148,7 @@ pub fn load_rule_tests(
     });
     let (tests, patterns) = tests.unzip();
     let root = reader.rule_files(path, &patterns.unwrap_or_default());
-    let root = Root { ignore_unknown_fields, ..root };
-    let manner = Manner { external: Arc::default(), ignore_unknown_fields };
+    let manner = Manner { external: Arc::default(), options };
     let mut out = Findings::new(&reader.sources);
     let groups = groups(&root, &reader.sources, &manner, &mut out);
     found.extend(out.take());

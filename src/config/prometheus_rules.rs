@@ -6,6 +6,7 @@
 //! an expression that gives no vector are errors. A faulty rule is left out, the others stay.
 
 pub(crate) mod fields;
+mod lint;
 mod rule;
 pub(crate) mod yaml;
 
@@ -27,8 +28,30 @@ const GROUP_FIELDS: [&str; 6] = ["name", "interval", "query_offset", "limit", "l
 pub(crate) struct Manner {
     /// What templates may speak of.
     pub(crate) external: Arc<External>,
+    /// What is asked for.
+    pub(crate) options: RuleFileOptions,
+}
+
+/// What is asked for where Prometheus rule files are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RuleFileOptions {
     /// A field that nobody knows is a warning.
-    pub(crate) ignore_unknown_fields: bool,
+    pub ignore_unknown_fields: bool,
+    /// What is looked for beside errors.
+    pub lints: Lints,
+}
+
+/// What is looked for beside errors; all of it are warnings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lints {
+    /// Nothing.
+    None,
+    /// Rules that are there twice.
+    #[default]
+    Duplicates,
+    /// Also alerts without severity or summary, templates that ask for labels that are not there,
+    /// and counters that are read as gauges.
+    All,
 }
 
 /// Reads one file, `file` being its place among the sources.
@@ -39,7 +62,7 @@ pub(crate) fn read(
     out: &mut Findings<'_>,
 ) -> Vec<Group> {
     let Some(root) = yaml::read(file, &source.text, out) else { return Vec::new() };
-    let mut reader = Reader { source, out, lenient: manner.ignore_unknown_fields };
+    let mut reader = Reader { source, out, options: manner.options };
     let Some(top) = top(&root, &mut reader) else { return Vec::new() };
     let mut groups = Vec::new();
     let mut names = BTreeMap::new();
@@ -84,8 +107,11 @@ fn group<'a>(
     let items = fields.node("rules").map(|node| reader.list(node)).unwrap_or_default();
     let mut found = Vec::with_capacity(items.len());
     for node in items {
-        let rule = rule::read(node, reader);
-        note_duplicate(rule.as_ref(), node, rules, reader);
+        let rule = rule::read(node, &labels, reader);
+        match reader.options.lints {
+            Lints::None => {}
+            Lints::Duplicates | Lints::All => note_duplicate(rule.as_ref(), node, rules, reader),
+        }
         found.extend(rule);
     }
     Some(Group {

@@ -1,5 +1,6 @@
 //! The top level: every table that a configuration can have.
 
+use crate::prometheus_rules::RuleFileOptions;
 use crate::raw::{Entry, Kind, Node};
 use crate::shape::{Shape, Word, key};
 use crate::{
@@ -69,8 +70,8 @@ pub(crate) struct Root {
     pub(crate) entries: Vec<Entry>,
     /// The Prometheus rule files, by their index among the sources.
     pub(crate) prometheus: Vec<usize>,
-    /// Fields of theirs that nobody knows are warnings.
-    pub(crate) ignore_unknown_fields: bool,
+    /// How those are read.
+    pub(crate) rule_files: RuleFileOptions,
 }
 
 impl Root {

@@ -18,6 +18,7 @@ use watchbell_metrics::sample::Millis;
 use crate::code::Code;
 use crate::diagnostic::{Place, SourceFile};
 use crate::findings::Findings;
+use crate::prometheus_rules::RuleFileOptions;
 use crate::prometheus_rules::fields::{Fields, Reader};
 use crate::prometheus_rules::yaml::{self, Entry, Kind, Node, inside};
 
@@ -150,7 +151,7 @@ pub(crate) fn read(
     out: &mut Findings<'_>,
 ) -> Option<(RuleTests, Patterns)> {
     let root = yaml::read(file, &source.text, out)?;
-    let mut reader = Reader { source, out, lenient: false };
+    let mut reader = Reader { source, out, options: RuleFileOptions::default() };
     let entries = reader.map(&root)?;
     let is_rules = entries.iter().any(|entry| entry.key.text == "groups");
     let help = is_rules.then_some("this file holds rules: `watchbell check` reads it");

@@ -19,6 +19,7 @@ mod parser;
 mod check;
 mod print;
 mod reach;
+mod advice;
 pub mod notation;
 mod notes;
 mod outcome;
@@ -29,6 +30,7 @@ mod aggregate;
 mod eval;
 pub mod script;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -202,6 +204,19 @@ impl Expr {
         selector.name = Some(name);
         suffixed.text = suffixed.to_string().into();
         Some(suffixed)
+    }
+
+    /// Returns the labels that its result can have; `None` where that depends on the data.
+    #[must_use]
+    pub fn kept_labels(&self) -> Option<BTreeSet<String>> {
+        advice::kept_labels(&self.node)
+    }
+
+    /// Returns the counters, by name and place, whose height is used although it says only how
+    /// long they have counted.
+    #[must_use]
+    pub fn bare_counters(&self) -> Vec<(String, Range<usize>)> {
+        advice::bare_counters(&self.node)
     }
 
     /// Returns what its selectors read.

@@ -6,6 +6,7 @@ use watchbell_metrics::label::METRIC_NAME;
 use watchbell_metrics::promql::{self, Expr, ValueType};
 use watchbell_metrics::template::go::GoTemplate;
 
+use super::RuleFileOptions;
 use super::yaml::{Entry, Kind, Node, inside};
 use crate::code::Code;
 use crate::diagnostic::{Place, SourceFile};
@@ -52,8 +53,7 @@ pub(crate) fn name_place(node: &Node) -> &Place {
 pub(crate) struct Reader<'a, 'b> {
     pub(crate) source: &'a SourceFile,
     pub(crate) out: &'a mut Findings<'b>,
-    /// A field that nobody knows is a warning.
-    pub(crate) lenient: bool,
+    pub(crate) options: RuleFileOptions,
 }
 
 impl Reader<'_, '_> {
@@ -210,7 +210,7 @@ impl Reader<'_, '_> {
 
     fn unknown(&mut self, key: &Key, what: &str, known: &[&'static str], help: Option<&str>) {
         let message = format!("{what} has no field {:?}", key.text);
-        let finding = if self.lenient {
+        let finding = if self.options.ignore_unknown_fields {
             self.out.warning(Code::UnknownKey, &key.place, message)
         } else {
             self.out.error(Code::UnknownKey, &key.place, message)

@@ -1,8 +1,11 @@
 //! One rule of a group: an alert or a recording rule.
 
 use watchbell_metrics::rule::group::GroupRule;
+use watchbell_metrics::template::go::GoTemplate;
 
+use super::Lints;
 use super::fields::{Fields, Reader};
+use super::lint;
 use super::yaml::Node;
 use crate::code::Code;
 
@@ -17,8 +20,12 @@ enum Named {
     Record(String),
 }
 
-/// Reads a rule.
-pub(super) fn read(node: &Node, reader: &mut Reader<'_, '_>) -> Option<GroupRule> {
+/// Reads a rule; `common` are the labels of its group.
+pub(super) fn read(
+    node: &Node,
+    common: &[(String, GoTemplate)],
+    reader: &mut Reader<'_, '_>,
+) -> Option<GroupRule> {
     let faults = reader.out.errors();
     let entries = reader.map(node)?;
     let fields = reader.fields(node, entries, "a rule", &RULE_FIELDS, None);
@@ -34,6 +41,21 @@ pub(super) fn read(node: &Node, reader: &mut Reader<'_, '_>) -> Option<GroupRule
     let labels = fields.node("labels").map(|node| reader.labels(node)).unwrap_or_default();
     let annotations =
         fields.node("annotations").map(|node| reader.annotations(node)).unwrap_or_default();
+    if reader.options.lints == Lints::All {
+        let is_alert = matches!(named, Some(Named::Alert(_)));
+        lint::look(
+            &lint::Seen {
+                node,
+                is_alert,
+                common,
+                labels: &labels,
+                annotations: &annotations,
+                expr: expr.as_ref(),
+                written: fields.node("expr"),
+            },
+            reader,
+        );
+    }
     let holds_for = fields.node("for").and_then(|node| reader.duration(node));
     let keep_firing_for = fields.node("keep_firing_for").and_then(|node| reader.duration(node));
     let rule = match named {

@@ -11,7 +11,7 @@ use watchbell_metrics::rule::{Level, RuleKind};
 
 use crate::diagnostic::{line_column, render};
 use crate::document::Files;
-use crate::load::{Checked, load_prometheus_rules, load_text};
+use crate::load::{Checked, Lints, RuleFileOptions, load_prometheus_rules, load_text};
 
 /// One text under any name.
 struct One(String);
@@ -27,7 +27,9 @@ impl Files for One {
 }
 
 fn text(name: &str, text: &str) -> Checked {
-    load_prometheus_rules(Path::new(name), &One(text.to_owned()), false)
+    let lints = if name.starts_with("lint") { Lints::All } else { Lints::Duplicates };
+    let options = RuleFileOptions { lints, ..RuleFileOptions::default() };
+    load_prometheus_rules(Path::new(name), &One(text.to_owned()), options)
 }
 
 fn shown(checked: &Checked) -> String {
@@ -147,6 +149,26 @@ fn faults_are_worded_as_the_golden_files_say() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn unknown_fields_are_warnings_and_duplicates_nothing_where_that_is_asked_for() {
+    let file = "groups:\n- name: one\n  owner: web\n  rules:\n  - {record: a, expr: b}\n  \
+                - {record: a, expr: c, team: web}\n";
+    let read = |ignore_unknown_fields, lints| {
+        let options = RuleFileOptions { ignore_unknown_fields, lints };
+        load_prometheus_rules(Path::new("a.yml"), &One(file.to_owned()), options)
+    };
+    let codes = |checked: &Checked| -> Vec<&'static str> {
+        checked.diagnostics.iter().map(|one| one.code).collect()
+    };
+    let strict = read(false, Lints::None);
+    assert!(strict.has_errors());
+    assert_eq!(codes(&strict), ["unknown-key", "unknown-key"]);
+    let lenient = read(true, Lints::Duplicates);
+    assert!(!lenient.has_errors());
+    assert_eq!(codes(&lenient), ["unknown-key", "duplicate-rule", "unknown-key"]);
+    assert_eq!(lenient.config.groups[0].rules.len(), 2);
 }
 
 #[test]

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 use watchbell_config::coverage::coverage;
 use watchbell_config::diagnostic::{Severity, line_column};
-use watchbell_config::load::{Checked, is_rule_file, load, load_prometheus_rules, load_rules};
+use watchbell_config::load::{
+    Checked, Lints, RuleFileOptions, is_rule_file, load_prometheus_rules, load_rules, load_with,
+};
 
 use crate::cli::Context;
 use crate::cli::files::Disk;
@@ -25,8 +27,36 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     online: bool,
     /// Warnings make the exit code 1
-    #[arg(long)]
+    #[arg(long, alias = "lint-fatal")]
     deny_warnings: bool,
+    /// What to look for in Prometheus rule files beside errors
+    #[arg(long, value_enum, default_value = "duplicate-rules")]
+    lint: Lint,
+    /// Unknown fields of Prometheus rule files are warnings
+    #[arg(long)]
+    ignore_unknown_fields: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Lint {
+    /// Nothing
+    None,
+    /// Rules that are there twice
+    DuplicateRules,
+    /// Also alerts without severity or summary, templates of labels that are not there, counters
+    /// read as gauges
+    All,
+}
+
+impl CheckArgs {
+    fn rule_files(&self) -> RuleFileOptions {
+        let lints = match self.lint {
+            Lint::None => Lints::None,
+            Lint::DuplicateRules => Lints::Duplicates,
+            Lint::All => Lints::All,
+        };
+        RuleFileOptions { ignore_unknown_fields: self.ignore_unknown_fields, lints }
+    }
 }
 
 pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> {
@@ -35,7 +65,7 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> 
     let (mut files, mut errors, mut warnings) = (0, 0, 0);
     let mut findings = Vec::new();
     for path in &paths {
-        let mut checked = check_file(path)?;
+        let mut checked = check_file(path, args.rule_files())?;
         let is_main = !checked.config.settings.routes.is_empty();
         if is_main {
             let now = Clock::start().now();
@@ -69,14 +99,18 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> 
     })
 }
 
-fn check_file(path: &Path) -> Result<Checked, Failure> {
+fn check_file(path: &Path, options: RuleFileOptions) -> Result<Checked, Failure> {
     let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     if name.ends_with(".yml") || name.ends_with(".yaml") {
-        return Ok(load_prometheus_rules(path, &Disk, false));
+        return Ok(load_prometheus_rules(path, &Disk, options));
     }
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::usage(format!("reading {}: {error}", path.display())))?;
-    if is_rule_file(&text) { Ok(load_rules(path, &Disk)) } else { Ok(load(path, &Disk)) }
+    if is_rule_file(&text) {
+        Ok(load_rules(path, &Disk))
+    } else {
+        Ok(load_with(path, &Disk, options))
+    }
 }
 
 fn as_json(one: &watchbell_config::diagnostic::Diagnostic, checked: &Checked) -> serde_json::Value {

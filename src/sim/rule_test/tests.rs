@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use watchbell_config::load::{Files, load_rule_tests};
+use watchbell_config::load::{Files, RuleFileOptions, load_rule_tests};
 
 use super::*;
 
@@ -28,7 +28,7 @@ impl Files for Folder {
 fn ran(rules: &str, tests: &str) -> (Vec<TestReport>, Coverage) {
     let tests = format!("rule_files: [rules.yml]\n{tests}");
     let files = BTreeMap::from([("rules.yml", format!("groups:\n{rules}")), ("t.yml", tests)]);
-    let checked = load_rule_tests(Path::new("t.yml"), &Folder(files), false);
+    let checked = load_rule_tests(Path::new("t.yml"), &Folder(files), RuleFileOptions::default());
     assert!(!checked.is_refused(), "{:?}", checked.diagnostics);
     let mut coverage = Coverage::default();
     (run(&checked, &|_| true, &mut coverage), coverage)

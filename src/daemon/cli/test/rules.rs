@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use watchbell_config::diagnostic::{Diagnostic, Place, Severity, line_column, render};
-use watchbell_config::load::{CheckedTests, load_rule_tests};
+use watchbell_config::load::{CheckedTests, Lints, RuleFileOptions, load_rule_tests};
 use watchbell_sim::rule_test::{self, Coverage, Failure, RuleCoverage, TestReport};
 
 use crate::cli::files::Disk;
@@ -15,7 +15,9 @@ use crate::cli::test::suite::{Case, Suite};
 
 /// Runs a file.
 pub(super) fn run(path: &Path, args: &TestArgs) -> (Suite, Coverage) {
-    let checked = load_rule_tests(path, &Disk, args.ignore_unknown_fields);
+    let options =
+        RuleFileOptions { ignore_unknown_fields: args.ignore_unknown_fields, lints: Lints::None };
+    let checked = load_rule_tests(path, &Disk, options);
     let mut suite = Suite::new(path);
     let (errors, warnings): (Vec<Diagnostic>, Vec<Diagnostic>) =
         checked.diagnostics.iter().cloned().partition(|one| one.severity == Severity::Error);
