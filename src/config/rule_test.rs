@@ -430,3 +430,6 @@ fn fields_of<'a>(
     };
     reader.fields(node, entries, what, known, None)
 }
+
+#[cfg(test)]
+mod tests;
