@@ -22,11 +22,11 @@ use watchbell_metrics::promql::notation::Point;
 use watchbell_metrics::promql::{self, Options, Value};
 use watchbell_metrics::rule::group::Group;
 use watchbell_metrics::sample::{Millis, stale_marker};
-use watchbell_paging::time::format_duration;
 
 use self::compare::GotAlert;
 pub use self::coverage::{Coverage, RuleCoverage};
 use self::machine::{Machine, State};
+use crate::scenario::write_duration;
 
 /// The most evaluations of one test.
 const EVALUATIONS_MAX: u64 = 1_000_000;
@@ -277,7 +277,7 @@ fn millis(length: Duration) -> Millis {
 }
 
 fn words(passed: Millis) -> String {
-    format_duration(Duration::from_millis(passed.unsigned_abs()))
+    write_duration(Duration::from_millis(passed.unsigned_abs()))
 }
 
 #[cfg(test)]
