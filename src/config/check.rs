@@ -60,7 +60,10 @@ pub(crate) fn check(
         scrape::check(entry, out).map(|scrape| (entry.key.text.clone(), Arc::new(scrape)))
     });
     let channels = channels(root, &mut out);
-    let external = Arc::new(External { labels: Labels::empty(), url: http.url.clone() });
+    let external = Arc::new(External {
+        labels: Labels::from_pairs(daemon.external_labels.iter()),
+        url: http.url.clone(),
+    });
     let manner = Manner { external, options: root.rule_files };
     let groups = groups(root, sources, &manner, &mut out);
     let mut rules = rules(root, &known, &mut out);

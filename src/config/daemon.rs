@@ -4,6 +4,7 @@ use watchbell_paging::time::Zone;
 
 use crate::findings::Findings;
 use crate::raw::Entry;
+use crate::scrape;
 use crate::shape::{Shape, Word, key, with};
 use crate::value::Daemon;
 use crate::walk::Fields;
@@ -29,6 +30,12 @@ pub(crate) static SHAPE: Shape = Shape {
             "15s",
             "How often rules are evaluated that no fresh sample has triggered.",
         ),
+        key(
+            "external_labels",
+            Word::Map(&Word::Text),
+            "What templates of Prometheus rule files read as $externalLabels, such as { cluster = \
+             \"eu\" }.",
+        ),
     ],
 };
 
@@ -39,5 +46,7 @@ pub(crate) fn check(entry: Option<&Entry>, out: &mut Findings<'_>) -> (Daemon, Z
     let Some(fields) = fields else { return (daemon, Zone::utc()) };
     daemon.state = fields.path("state", out);
     daemon.interval = fields.pace("interval", out).unwrap_or(daemon.interval);
+    let external = fields.node("external_labels").map(|node| scrape::labels(node, out));
+    daemon.external_labels = external.unwrap_or_default();
     (daemon, fields.zone("zone", out).unwrap_or_else(Zone::utc))
 }

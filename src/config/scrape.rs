@@ -124,7 +124,7 @@ fn tls(fields: &Fields<'_>, out: &mut Findings<'_>) -> Tls {
 }
 
 /// Takes labels that are put on series.
-fn labels(node: &Node, out: &mut Findings<'_>) -> BTreeMap<String, String> {
+pub(crate) fn labels(node: &Node, out: &mut Findings<'_>) -> BTreeMap<String, String> {
     for entry in walk::table(node, out).unwrap_or_default() {
         label_name(&entry.key, out);
     }

@@ -77,11 +77,14 @@ pub struct Daemon {
     pub state: Option<PathBuf>,
     /// Evaluation of rules that no fresh sample has triggered; default 15 s.
     pub interval: Duration,
+    /// `$externalLabels` of imported rules.
+    pub external_labels: BTreeMap<String, String>,
 }
 
 impl Default for Daemon {
     fn default() -> Self {
-        Self { state: None, interval: Duration::from_secs(15) }
+        let external_labels = BTreeMap::new();
+        Self { state: None, interval: Duration::from_secs(15), external_labels }
     }
 }
 

@@ -175,6 +175,10 @@ fn unknown_fields_are_warnings_and_duplicates_nothing_where_that_is_asked_for() 
 fn the_main_file_names_rule_files_whose_alerts_become_rules() {
     let main = r#"
 prometheus_rules = ["a.yml", "b.yml"]
+[daemon]
+external_labels = { cluster = "eu" }
+[http]
+url = "https://ops.example.org"
 [rule.Down]
 expr = "vector(1)"
 warn = "> 0"
@@ -200,6 +204,9 @@ fallback = ["ana"]
     assert_eq!(config.rules[1].spec.interval, Some(Duration::from_secs(60)));
     let files: Vec<String> = config.groups.iter().map(|group| group.file.clone()).collect();
     assert_eq!(files, ["etc/a.yml", "etc/b.yml"]);
+    let external = &config.groups[1].external;
+    assert_eq!(external.labels.get("cluster"), Some("eu"));
+    assert_eq!(external.url, "https://ops.example.org");
 }
 
 #[test]
