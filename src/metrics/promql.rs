@@ -6,6 +6,7 @@
 
 mod sum;
 mod order;
+mod xxhash;
 mod window;
 mod over_time;
 mod rate;

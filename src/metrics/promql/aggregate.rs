@@ -7,6 +7,7 @@ use crate::promql::notes::go_float;
 use crate::promql::order::{count, nan_last, nan_last_descending, quantile};
 use crate::promql::outcome::{Element, EvalError};
 use crate::promql::sum::{Mean, Sum, Variance};
+use crate::promql::xxhash;
 
 /// The parameter in front of the vector.
 #[derive(Clone, Copy, Debug)]
@@ -159,16 +160,16 @@ fn sample(mut vector: Vec<Element>, ratio: f64) -> Result<Vec<Element>, EvalErro
     }
     let ratio = ratio.clamp(-1.0, 1.0);
     vector.retain(|element| {
-        let offset = unit(hash(&element.labels));
+        let offset = unit(xxhash::of_labels(&element.labels));
         if ratio < 0.0 { 1.0 + ratio <= offset } else { offset < ratio }
     });
     Ok(vector)
 }
 
-/// A hash as a number in 0..1.
-#[allow(clippy::cast_precision_loss, reason = "32 bits fit")]
+/// A hash as a number in 0..=1.
+#[allow(clippy::cast_precision_loss, reason = "the nearest number will do")]
 fn unit(hash: u64) -> f64 {
-    (hash >> 32) as f64 / 4_294_967_296.0
+    hash as f64 / u64::MAX as f64
 }
 
 fn count_values(

@@ -1,8 +1,8 @@
 //! Operators between numbers and vectors, and the matching of two vectors.
 
-use crate::label::{Labels, METRIC_NAME};
+use crate::label::Labels;
 use crate::promql::ast::{Binary, Cardinality, Matching, Op};
-use crate::promql::labels::{Groups, Signature, hash};
+use crate::promql::labels::{Groups, Signature, hash, is_metadata};
 use crate::promql::outcome::{Element, EvalError, Out};
 
 /// Applies an operator to two evaluated operands.
@@ -222,8 +222,8 @@ fn result_labels(binary: &Binary, many: &Labels, one: &Labels) -> Labels {
     let one_to_one = *cardinality == Cardinality::OneToOne;
     let kept = many.iter().filter(|(name, _)| {
         let listed = labels.iter().any(|label| label == name);
-        let unnamed = binary.op.is_comparison() || *name != METRIC_NAME;
-        unnamed && (!one_to_one || listed == *on)
+        let stays = binary.op.is_comparison() || !is_metadata(name);
+        stays && (!one_to_one || listed == *on)
     });
     if include.is_empty() {
         return Labels::from_pairs(kept);

@@ -221,7 +221,7 @@ pub(crate) static FUNCTIONS: &[Function] = &[
 ];
 
 /// Functions that speak of native histograms or are experimental: known, but refused.
-const REFUSED: [&str; 7] = [
+const REFUSED: [&str; 8] = [
     "histogram_avg",
     "histogram_count",
     "histogram_sum",
@@ -229,6 +229,7 @@ const REFUSED: [&str; 7] = [
     "histogram_stdvar",
     "histogram_quantiles",
     "info",
+    "integral",
 ];
 
 /// Finds a function.

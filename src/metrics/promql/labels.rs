@@ -95,10 +95,18 @@ pub(crate) fn check_unique(vector: &[Element]) -> Result<(), EvalError> {
     Ok(())
 }
 
-/// Takes the name off where a function asked for it.
+/// Labels that say what a series is: they go when a result is something else.
+const METADATA: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
+
+/// Tells whether a label goes together with the metric's name.
+pub(crate) fn is_metadata(name: &str) -> bool {
+    METADATA.contains(&name)
+}
+
+/// Takes the name off where a function asked for it, and with it the type and the unit.
 pub(crate) fn final_labels(labels: &Labels, drop_name: bool) -> Labels {
-    if drop_name && labels.get(METRIC_NAME).is_some() {
-        return labels.without(&[METRIC_NAME]);
+    if drop_name && METADATA.iter().any(|name| labels.get(name).is_some()) {
+        return labels.without(&METADATA);
     }
     labels.clone()
 }
