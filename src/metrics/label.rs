@@ -4,6 +4,7 @@
 
 mod pattern;
 mod quoted;
+mod replacement;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub(crate) use self::pattern::compile;
 pub(crate) use self::quoted::{Quoted, is_plain_name};
+pub(crate) use self::replacement::expand;
 
 /// The label that holds a series' metric name.
 pub const METRIC_NAME: &str = "__name__";

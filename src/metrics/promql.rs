@@ -5,6 +5,7 @@
 //! length, nesting, samples and steps are bounded, and each bound names itself when it is met.
 
 mod sum;
+mod math;
 mod order;
 mod xxhash;
 mod window;

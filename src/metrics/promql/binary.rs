@@ -3,6 +3,7 @@
 use crate::label::Labels;
 use crate::promql::ast::{Binary, Cardinality, Matching, Op};
 use crate::promql::labels::{Groups, Signature, hash, is_metadata};
+use crate::promql::math;
 use crate::promql::outcome::{Element, EvalError, Out};
 
 /// Applies an operator to two evaluated operands.
@@ -60,7 +61,7 @@ fn numbers(op: Op, left: f64, right: f64) -> f64 {
         Op::Mul => left * right,
         Op::Div => left / right,
         Op::Mod => left % right,
-        Op::Pow => left.powf(right),
+        Op::Pow => math::pow(left, right),
         Op::Atan2 => left.atan2(right),
         Op::Equal => truth(left == right),
         Op::NotEqual => truth(left != right),

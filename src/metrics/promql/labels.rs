@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use regex::Regex;
 
-use crate::label::{Labels, METRIC_NAME, MatchOp, Matcher};
+use crate::label::{self, Labels, METRIC_NAME, MatchOp, Matcher};
 use crate::promql::outcome::{Element, EvalError};
 
 /// The longest label value that a function may build, in bytes.
@@ -127,7 +127,7 @@ pub(crate) fn replace(
         let value = element.labels.get(source).unwrap_or_default();
         let Some(found) = pattern.captures(value) else { continue };
         let mut expanded = String::new();
-        found.expand(replacement, &mut expanded);
+        label::expand(&found, replacement, &mut expanded);
         set(element, target, &expanded, "label_replace")?;
     }
     check_unique(vector)
@@ -165,12 +165,16 @@ fn set(element: &mut Element, name: &str, value: &str, whose: &str) -> Result<()
     Ok(())
 }
 
-/// The labels of `absent()`: those that equality matchers fix, each named once.
+/// The labels of `absent()`: those that the first equality matcher of a name fixes, unless the
+/// name is matched once more after it.
 pub(crate) fn absent(matchers: &[Matcher]) -> Labels {
     let own = || matchers.iter().filter(|matcher| matcher.name() != METRIC_NAME);
-    let fixed = own().filter(|matcher| {
-        let twice = own().filter(|other| other.name() == matcher.name()).count() > 1;
-        matcher.op() == MatchOp::Equal && !twice
+    let fixed = own().enumerate().filter(|(index, matcher)| {
+        let again = own().skip(index + 1).any(|other| other.name() == matcher.name());
+        let fixed = own()
+            .take(*index)
+            .any(|other| other.name() == matcher.name() && other.op() == MatchOp::Equal);
+        matcher.op() == MatchOp::Equal && !again && !fixed
     });
-    Labels::from_pairs(fixed.map(|matcher| (matcher.name(), matcher.value())))
+    Labels::from_pairs(fixed.map(|(_, matcher)| (matcher.name(), matcher.value())))
 }

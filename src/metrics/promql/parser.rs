@@ -21,6 +21,9 @@ const DEPTH_MAX: usize = 200;
 /// The deepest tree that is accepted; a chain of operators is as deep as it is long.
 const HEIGHT_MAX: usize = 500;
 
+/// Words of the language that name a metric in quotes only: `{"on"}`.
+const NO_METRICS: [&str; 6] = ["atan2", "bool", "group_left", "group_right", "ignoring", "on"];
+
 /// Parses a whole text; also tells how many selectors and subqueries it has.
 pub(super) fn parse(text: &str) -> Result<(Node, usize), ParseError> {
     let mut parser = Parser::new(text)?;
@@ -227,7 +230,20 @@ impl Parser {
             return node(NodeKind::Negate(Box::new(inner)), span);
         }
         if self.take_sign("+") {
-            return self.expression(Op::Pow.precedence());
+            let inner = self.expression(Op::Pow.precedence())?;
+            return match inner.bare().kind {
+                NodeKind::Text(_) => Err(ParseError::new(inner.span, unsigned("string"))),
+                NodeKind::Range(_, _) | NodeKind::Subquery(_) => {
+                    Err(ParseError::new(inner.span, unsigned("range vector")))
+                }
+                NodeKind::Number(_)
+                | NodeKind::Selector(_)
+                | NodeKind::Negate(_)
+                | NodeKind::Paren(_)
+                | NodeKind::Binary(_)
+                | NodeKind::Aggregate(_)
+                | NodeKind::Call(_, _) => Ok(inner),
+            };
         }
         let atom = self.atom()?;
         self.postfix(atom)
@@ -280,6 +296,10 @@ impl Parser {
         }
         if opens {
             return self.call(word);
+        }
+        let lower = word.to_ascii_lowercase();
+        if NO_METRICS.contains(&lower.as_str()) {
+            return Err(self.unexpected("an expression"));
         }
         self.selector(Some(word.to_owned()))
     }
@@ -337,7 +357,10 @@ impl Parser {
     /// Arguments up to and including the closing bracket.
     fn arguments(&mut self) -> Result<Vec<Node>, ParseError> {
         let mut arguments = Vec::new();
-        while !self.is_sign(")") {
+        if self.take_sign(")") {
+            return Ok(arguments);
+        }
+        loop {
             arguments.push(self.expression(0)?);
             if !self.take_sign(",") {
                 break;
@@ -371,14 +394,14 @@ impl Parser {
 
     fn brackets(&mut self, inner: Node) -> Result<Node, ParseError> {
         let place = self.span();
-        let range = self.duration()?;
+        let range = self.signed_duration()?;
         if range <= 0 {
             return Err(ParseError::new(place, "a range must last".to_owned()));
         }
         let subquery = self.take_sign(":");
         let step = if subquery && !self.is_sign("]") {
             let place = self.span();
-            let step = self.duration()?;
+            let step = self.signed_duration()?;
             if step <= 0 {
                 return Err(ParseError::new(place, "a step must last".to_owned()));
             }
@@ -405,6 +428,10 @@ impl Parser {
                 .help("for the range of an expression write a subquery: (…)[5m:]")),
         }
     }
+}
+
+pub(super) fn unsigned(what: &str) -> String {
+    format!("a {what} has no sign")
 }
 
 /// Makes a node, unless the tree would be too deep to walk.

@@ -11,17 +11,23 @@ const PRIMES: [u64; 5] = [
     0x85eb_ca77_c2b2_ae63,
     0x27d4_eb2f_1656_67c5,
 ];
-/// Stands after each name and each value.
-const SEPARATOR: u8 = 0xff;
+/// Stands before a length that does not fit one byte.
+const LONG: u8 = 255;
 
-/// Hashes names and values in their order.
+/// Hashes names and values in their order, each after its length.
 pub(crate) fn of_labels(labels: &Labels) -> u64 {
     let mut bytes = Vec::with_capacity(256);
     for (name, value) in labels.iter() {
-        bytes.extend_from_slice(name.as_bytes());
-        bytes.push(SEPARATOR);
-        bytes.extend_from_slice(value.as_bytes());
-        bytes.push(SEPARATOR);
+        for text in [name, value] {
+            match u8::try_from(text.len()) {
+                Ok(length) if length < LONG => bytes.push(length),
+                Ok(_) | Err(_) => {
+                    bytes.push(LONG);
+                    bytes.extend(text.len().to_le_bytes().iter().take(3));
+                }
+            }
+            bytes.extend_from_slice(text.as_bytes());
+        }
     }
     of_bytes(&bytes)
 }
