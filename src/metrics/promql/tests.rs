@@ -154,7 +154,7 @@ fn canonical_text_reads_back_and_is_stable() {
         ("a/on(x)group_left(y)b", "a / on (x) group_left (y) b"),
         ("a>bool ignoring() b", "a > bool ignoring () b"),
         ("-1^2 + Inf - nan * 1e-9 + 1e300", "-1 ^ 2 + Inf - NaN * 1e-9 + 1e300"),
-        ("topk(3, up) by (inf)", "topk by (inf) (3, up)"),
+        (r#"topk(3, up) by ("inf", a:b)"#, r#"topk by ("inf", "a:b") (3, up)"#),
         ("(1)-- 1", "(1) - -1"),
         ("\"a\\n\\\"\"", "\"a\\n\\\"\""),
     ] {
