@@ -11,6 +11,10 @@ use regex::{Regex, RegexBuilder};
 
 /// The most memory that a compiled pattern may take, in bytes.
 const SIZE_MAX: usize = 4 << 20;
+/// What most patterns fit into, in bytes.
+const SIZE_SMALL: usize = 64 << 10;
+/// The most memory that the search for one pattern keeps, in bytes.
+const CACHE_MAX: usize = 1 << 20;
 /// The deepest nesting of groups.
 const NEST_MAX: u32 = 100;
 /// RE2's bound of `{n,m}`.
@@ -27,13 +31,31 @@ const NAMED: [&str; 14] = [
 /// # Errors
 /// Says why the pattern is refused.
 pub(crate) fn compile(pattern: &str) -> Result<Regex, String> {
+    compile_sized(pattern).map(|(regex, _)| regex)
+}
+
+/// Compiles a pattern of PromQL and tells how much memory it may take, in bytes.
+///
+/// # Errors
+/// Says why the pattern is refused.
+pub(crate) fn compile_sized(pattern: &str) -> Result<(Regex, usize), String> {
     let translated = translate(pattern)?;
     let anchored = format!("^(?s:{translated})$");
-    RegexBuilder::new(&anchored)
-        .size_limit(SIZE_MAX)
-        .nest_limit(NEST_MAX)
-        .build()
-        .map_err(|error| reason(&error))
+    let build = |size: usize| {
+        RegexBuilder::new(&anchored)
+            .size_limit(size)
+            .dfa_size_limit(CACHE_MAX)
+            .nest_limit(NEST_MAX)
+            .build()
+    };
+    // What fits the small size is counted small.
+    match build(SIZE_SMALL) {
+        Err(regex::Error::CompiledTooBig(_)) => {
+            build(SIZE_MAX).map(|regex| (regex, SIZE_MAX)).map_err(|error| reason(&error))
+        }
+        Err(error) => Err(reason(&error)),
+        Ok(regex) => Ok((regex, SIZE_SMALL)),
+    }
 }
 
 fn reason(error: &regex::Error) -> String {

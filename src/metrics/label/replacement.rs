@@ -5,8 +5,13 @@
 
 use regex::Captures;
 
-/// Writes a replacement with its groups filled in.
-pub(crate) fn expand(captures: &Captures<'_>, replacement: &str, out: &mut String) {
+/// Fills the groups into a replacement; `None` where the result is longer than `bytes_max`.
+pub(crate) fn expand(
+    captures: &Captures<'_>,
+    replacement: &str,
+    bytes_max: usize,
+) -> Option<String> {
+    let mut out = String::new();
     let mut rest = replacement;
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
@@ -20,8 +25,12 @@ pub(crate) fn expand(captures: &Captures<'_>, replacement: &str, out: &mut Strin
             out.push('$');
             rest = after;
         }
+        if bytes_max < out.len() {
+            return None;
+        }
     }
     out.push_str(rest);
+    (out.len() <= bytes_max).then_some(out)
 }
 
 /// The name after a dollar sign, and what follows it.
@@ -79,9 +88,9 @@ mod tests {
             ("${1}é", "aé"),
             ("$99999999999999999999", ""),
         ] {
-            let mut out = String::new();
-            expand(&captures, replacement, &mut out);
-            assert_eq!(out, expected, "{replacement}");
+            let found = expand(&captures, replacement, 100);
+            assert_eq!(found.as_deref(), Some(expected), "{replacement}");
         }
+        assert_eq!(expand(&captures, "$0$0", 3), None);
     }
 }

@@ -3,6 +3,7 @@
 use crate::label::Labels;
 use crate::promql::ast::{Aggregate, AggregateOp};
 use crate::promql::labels::{Groups, Signature, hash};
+use crate::promql::limit::Meter;
 use crate::promql::notes::go_float;
 use crate::promql::order::{count, nan_last, nan_last_descending, quantile};
 use crate::promql::outcome::{Element, EvalError};
@@ -25,6 +26,7 @@ pub(crate) fn apply(
     aggregate: &Aggregate,
     vector: Vec<Element>,
     parameter: Parameter<'_>,
+    meter: &mut Meter<'_>,
 ) -> Result<Vec<Element>, EvalError> {
     let signature = Signature::new(&aggregate.labels, !aggregate.without);
     let number = match parameter {
@@ -40,7 +42,11 @@ pub(crate) fn apply(
         | AggregateOp::Group
         | AggregateOp::Stddev
         | AggregateOp::Stdvar
-        | AggregateOp::Quantile => Ok(fold(aggregate.op, &vector, &signature, number)),
+        | AggregateOp::Quantile => {
+            let folded = fold(aggregate.op, &vector, &signature, number);
+            folded.iter().try_for_each(|element| meter.make_labels(&element.labels))?;
+            Ok(folded)
+        }
         AggregateOp::Topk => {
             let order =
                 |one: &Element, other: &Element| nan_last_descending(one.value, other.value);
@@ -60,7 +66,7 @@ pub(crate) fn apply(
         AggregateOp::LimitRatio => sample(vector, number),
         AggregateOp::CountValues => {
             let label = if let Parameter::Label(label) = parameter { label } else { "" };
-            count_values(&vector, aggregate, label)
+            count_values(&vector, aggregate, label, meter)
         }
     }
 }
@@ -188,6 +194,7 @@ fn count_values(
     vector: &[Element],
     aggregate: &Aggregate,
     label: &str,
+    meter: &mut Meter<'_>,
 ) -> Result<Vec<Element>, EvalError> {
     if label.is_empty() {
         return Err(EvalError::new("invalid label name \"\"".to_owned()));
@@ -205,6 +212,7 @@ fn count_values(
         if let Some(at) = index.find(hash, |at| counts[at].labels == labels) {
             counts[at].value += 1.0;
         } else {
+            meter.make_labels(&labels)?;
             index.insert(hash, counts.len());
             counts.push(Element { labels, value: 1.0, drop_name: false });
         }

@@ -1,8 +1,7 @@
 //! Types: every operand and argument is what its place needs.
 
-use crate::label;
 use crate::promql::ast::{Aggregate, AggregateOp, Binary, Cardinality, Node, NodeKind};
-use crate::promql::function::{Body, Function, Special};
+use crate::promql::function::Function;
 use crate::promql::parser::unsigned;
 use crate::promql::{ParseError, ValueType};
 
@@ -100,14 +99,6 @@ fn check_call(
         if let Some(wanted) = function.arguments.get(index).or_else(|| function.arguments.last()) {
             expect(argument, *wanted, function.name)?;
         }
-    }
-    if let (Body::Special(Special::LabelReplace), Some(pattern)) = (function.body, arguments.last())
-        && let NodeKind::Text(text) = &pattern.bare().kind
-    {
-        label::compile(text).map_err(|reason| {
-            let message = format!("the pattern of label_replace is refused: {reason}");
-            ParseError::new(pattern.span.clone(), message)
-        })?;
     }
     Ok(function.returns)
 }

@@ -1,5 +1,7 @@
 //! The engine against Prometheus's own test scripts, and against text that makes no sense.
 
+mod hostile;
+
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
@@ -426,7 +428,7 @@ fn taste(text: &str) -> Result<(), TestCaseError> {
     let again = parse(&printed);
     prop_assert_eq!(again.as_ref(), Ok(&expr), "{} -> {}", text, printed);
     prop_assert_eq!(again.map(|one| one.to_string()), Ok(printed));
-    let limits = Limits { samples_max: 10_000, steps_max: 100 };
+    let limits = Limits { samples_max: 10_000, steps_max: 100, elements_max: 100_000 };
     let options = Options { limits, ..Options::default() };
     eval_instant(&expr, &source(), 600_000, &options).ok();
     eval_range(&expr, &source(), 0..=600_000, 60_000, &options).ok();

@@ -83,7 +83,7 @@ impl Parser {
                 return Err(self.unexpected("a value in quotes"));
             };
             self.at += 1;
-            matchers.push(matcher(&label, op, &value, place)?);
+            matchers.push(self.matcher(&label, op, &value, place)?);
             if !self.take_sign(",") {
                 break;
             }
