@@ -5,7 +5,9 @@
 //! length, nesting, samples and steps are bounded, and each bound names itself when it is met.
 
 mod sum;
+mod math;
 mod order;
+mod xxhash;
 mod window;
 mod over_time;
 mod rate;
@@ -23,6 +25,7 @@ mod advice;
 pub mod notation;
 mod notes;
 mod outcome;
+mod limit;
 mod select;
 mod labels;
 mod binary;
@@ -35,7 +38,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use self::eval::{Limits, Options, eval_instant, eval_range};
+pub use self::eval::{eval_instant, eval_range};
+pub use self::limit::{Limits, Options, Stop};
 pub use self::outcome::EvalError;
 use crate::label::{Labels, METRIC_NAME, MatchOp, Matcher, Matchers};
 use crate::promql::ast::{Node, NodeKind};

@@ -156,7 +156,7 @@ pub fn configuration() -> Config {
         settings: Arc::new(settings),
         rules: Vec::new(),
         groups: Vec::new(),
-        daemon: Daemon { state: None, interval: Duration::from_secs(15) },
+        daemon: Daemon::default(),
         http: Http {
             listen: "127.0.0.1:9911".parse().unwrap(),
             url: "https://ops.example.org".to_owned(),

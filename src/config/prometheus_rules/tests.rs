@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
+use watchbell_metrics::rule::group::GroupRule;
 use watchbell_metrics::rule::{Level, RuleKind};
 
 use crate::diagnostic::{line_column, render};
@@ -149,6 +150,21 @@ fn faults_are_worded_as_the_golden_files_say() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_block_ends_with_a_line_end_only_where_the_file_has_one() {
+    let file = "groups:\n- name: one\n  rules:\n  - alert: A\n    expr: up\n    annotations:\n      \
+                a: |\n        first\n      b: >\n        last\n        line";
+    let sources = |file: &str| -> Vec<String> {
+        let checked = text("a.yml", file);
+        let GroupRule::Alert { annotations, .. } = &checked.config.groups[0].rules[0] else {
+            panic!("an alert");
+        };
+        annotations.iter().map(|(_, text)| text.source().to_owned()).collect()
+    };
+    assert_eq!(sources(file), ["first\n", "last line"]);
+    assert_eq!(sources(&format!("{file}\n")), ["first\n", "last line\n"]);
 }
 
 #[test]

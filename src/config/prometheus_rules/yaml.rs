@@ -159,15 +159,17 @@ impl Build<'_> {
         let bytes = self.offsets.range(span);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
+                let last = bytes.end;
                 let place = self.place(self.without_properties(bytes));
                 let is_text = tag.as_deref().is_some_and(is_text_tag);
                 let kind = match style {
                     ScalarStyle::Plain if !is_text && is_null(&text) => Kind::Null,
-                    ScalarStyle::Plain
-                    | ScalarStyle::SingleQuoted
-                    | ScalarStyle::DoubleQuoted
-                    | ScalarStyle::Literal
-                    | ScalarStyle::Folded => Kind::Text(text.into_owned()),
+                    ScalarStyle::Literal | ScalarStyle::Folded => {
+                        Kind::Text(self.without_added_end(text.into_owned(), last))
+                    }
+                    ScalarStyle::Plain | ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => {
+                        Kind::Text(text.into_owned())
+                    }
                 };
                 self.close(Node { place, kind }, anchor, out)
             }
@@ -194,6 +196,16 @@ impl Build<'_> {
             | Event::DocumentStart(_)
             | Event::DocumentEnd => Ok(()),
         }
+    }
+
+    /// A block that ends with the file ends with a line end only if the file does, as with Go's
+    /// reader; the parser adds one.
+    fn without_added_end(&self, mut text: String, last: usize) -> String {
+        let is_cut = !self.text.ends_with('\n') && self.text.trim_end().len() <= last;
+        if is_cut && text.ends_with('\n') {
+            text.pop();
+        }
+        text
     }
 
     fn open(

@@ -290,7 +290,7 @@ fn config(tables: Vec<Scrape>) -> Config {
         settings: Arc::new(settings),
         rules: Vec::new(),
         groups: Vec::new(),
-        daemon: Daemon { state: None, interval: Duration::from_secs(15) },
+        daemon: Daemon::default(),
         http: Http {
             listen: "127.0.0.1:9911".parse().unwrap(),
             url: "http://127.0.0.1:9911".to_owned(),

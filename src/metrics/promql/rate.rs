@@ -6,8 +6,8 @@ use crate::promql::order::count;
 use crate::promql::window::{Window, seconds};
 
 pub(crate) fn rate(window: &Window<'_>) -> Option<f64> {
-    // Divided first and multiplied then, as Prometheus does: people compare all digits.
     let (change, factor) = extrapolated(window, true)?;
+    // The factor is divided first, as Prometheus does: results are equal to the last bit.
     Some(change * (factor / seconds(window.length())))
 }
 

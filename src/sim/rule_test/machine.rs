@@ -34,7 +34,7 @@ pub(super) enum State {
 pub(super) struct Machine {
     pub(super) storage: Storage,
     groups: Vec<Running>,
-    options: Options,
+    options: Options<'static>,
 }
 
 #[derive(Debug)]
@@ -85,7 +85,7 @@ pub(super) type RulePlace = (usize, usize);
 
 impl Machine {
     /// Starts without samples; `groups` in the order of evaluation.
-    pub(super) fn new(groups: &[Arc<Group>], options: Options) -> Self {
+    pub(super) fn new(groups: &[Arc<Group>], options: Options<'static>) -> Self {
         let groups = groups.iter().map(Running::new).collect();
         Self { storage: Storage::default(), groups, options }
     }
@@ -175,7 +175,7 @@ impl RunningRule {
         group: &Group,
         storage: &Storage,
         at: Millis,
-        options: &Options,
+        options: &Options<'_>,
     ) -> Result<Samples, String> {
         match &mut self.kind {
             RuleKind::Recording(recording) => {
@@ -211,7 +211,7 @@ fn advance(
     active: &mut BTreeMap<Labels, Active>,
     storage: &Storage,
     at: Millis,
-    options: &Options,
+    options: &Options<'_>,
 ) -> Result<(), String> {
     let seen = sightings(rule, imported, storage, at, options)?;
     let mut seen: BTreeMap<Labels, Sighting> =
