@@ -170,6 +170,8 @@ mod tests {
             state: "firing",
             level: Level::Critical,
             active_at: Timestamp::from_millis(0),
+            first_bad_at: Timestamp::from_millis(0),
+            good_since: None,
             value: 1.0,
             summary: None,
             annotations: std::collections::BTreeMap::new(),
