@@ -47,15 +47,12 @@ pub fn series(
     state: AlertState,
     active_at: Millis,
 ) -> [(Labels, f64); 2] {
-    let named = |name: &str, state: &str| {
-        let own = [(METRIC_NAME, name), (SEVERITY, severity.unwrap_or_default())];
-        let pairs = labels.iter().filter(|(name, _)| *name != SEVERITY).chain(own);
-        Labels::from_pairs(pairs.chain([(ALERT_STATE, state)]))
-    };
+    let labels = labels.with(SEVERITY, severity.unwrap_or_default());
     // Seconds of a date are far below what a float holds exactly.
     #[allow(clippy::cast_precision_loss, reason = "see above")]
     let since = active_at.div_euclid(1000) as f64;
-    [(named(ALERTS, state.as_str()), 1.0), (named(ALERTS_FOR_STATE, ""), since)]
+    let alerts = labels.with(METRIC_NAME, ALERTS).with(ALERT_STATE, state.as_str());
+    [(alerts, 1.0), (labels.with(METRIC_NAME, ALERTS_FOR_STATE), since)]
 }
 
 /// Returns the text of the label `severity` of a rule's alert at a level: the word of the level
@@ -112,8 +109,11 @@ mod tests {
     fn the_series_have_prometheuss_names_labels_and_values() {
         use AlertState::{Firing, Pending};
         let alert = [("alertname", "Slow"), ("job", "api"), ("severity", "never")];
+        // An alert on `ALERTS` has a label of the same name.
+        let on_alerts = [("alertname", "Slow"), ("alertstate", "firing")];
         let cases = [
             (
+                &alert[..],
                 Some("page"),
                 Firing,
                 1_700_000_000_999,
@@ -121,15 +121,25 @@ mod tests {
                 r#"ALERTS_FOR_STATE{alertname="Slow", job="api", severity="page"} 1700000000"#,
             ),
             (
+                &alert[..],
                 None,
                 Pending,
                 0,
                 r#"ALERTS{alertname="Slow", alertstate="pending", job="api"} 1"#,
                 r#"ALERTS_FOR_STATE{alertname="Slow", job="api"} 0"#,
             ),
+            (
+                &on_alerts[..],
+                None,
+                Pending,
+                1_000,
+                r#"ALERTS{alertname="Slow", alertstate="pending"} 1"#,
+                r#"ALERTS_FOR_STATE{alertname="Slow", alertstate="firing"} 1"#,
+            ),
         ];
-        for (severity, state, active_at, first, second) in cases {
-            let shown = series(&Labels::from_pairs(alert), severity, state, active_at)
+        for (alert, severity, state, active_at, first, second) in cases {
+            let labels = Labels::from_pairs(alert.iter().copied());
+            let shown = series(&labels, severity, state, active_at)
                 .map(|(labels, value)| format!("{labels} {value}"));
             assert_eq!(shown, [first, second]);
         }

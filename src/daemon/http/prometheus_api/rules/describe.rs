@@ -136,9 +136,9 @@ impl<'a> Shelf<'a> {
             "name": group.name,
             "file": group.file,
             "rules": rules,
-            "interval": group.interval,
+            "interval": number(group.interval),
             "limit": group.limit,
-            "evaluationTime": newest.map(|one| one.duration_seconds).sum::<f64>(),
+            "evaluationTime": number(newest.map(|one| one.duration_seconds).sum::<f64>()),
             "lastEvaluation": when(last),
         })
     }
@@ -174,7 +174,7 @@ impl<'a> Shelf<'a> {
         if let Some(error) = error {
             described["lastError"] = error.into();
         }
-        described["evaluationTime"] = json!(newest.map_or(0.0, |one| one.duration_seconds));
+        described["evaluationTime"] = number(newest.map_or(0.0, |one| one.duration_seconds));
         described["lastEvaluation"] = when(newest.map(|one| one.at_ms)).into();
         described
     }
@@ -192,8 +192,8 @@ impl<'a> Shelf<'a> {
             "type": "alerting",
             "name": policy.name.as_str(),
             "query": policy.query,
-            "duration": longest(&policy.holds),
-            "keepFiringFor": policy.keep_firing_for.as_secs_f64(),
+            "duration": number(longest(&policy.holds)),
+            "keepFiringFor": number(policy.keep_firing_for.as_secs_f64()),
             "labels": labels,
             "annotations": annotations(rule),
             "state": state(alerts),
@@ -269,6 +269,13 @@ fn state(alerts: &[RuleAlertView]) -> &'static str {
 /// Prometheus has one `for`; the longest of ours is the one that surely has passed.
 fn longest(holds: &Holds) -> f64 {
     holds.info.max(holds.warning).max(holds.critical).as_secs_f64()
+}
+
+/// Writes a number as Go does: a whole one without a fraction.
+#[allow(clippy::cast_possible_truncation, reason = "checked to be whole and small")]
+fn number(value: f64) -> Value {
+    let is_whole = value.fract() == 0.0 && value.abs() < f64::from(u32::MAX);
+    if is_whole { json!(value as i64) } else { json!(value) }
 }
 
 fn when(at_ms: Option<i64>) -> String {

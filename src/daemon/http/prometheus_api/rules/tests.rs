@@ -49,7 +49,7 @@ async fn a_group_of_a_file_is_shown_as_prometheus_does() {
     assert_eq!(
         web,
         json!({
-            "name": "web", "file": "/rules/web.yml", "interval": 60.0, "limit": 5,
+            "name": "web", "file": "/rules/web.yml", "interval": 60, "limit": 5,
             "evaluationTime": 0.75, "lastEvaluation": "1970-01-01T00:01:05.000Z",
         })
     );
@@ -69,8 +69,8 @@ async fn a_group_of_a_file_is_shown_as_prometheus_does() {
     assert_eq!(
         rules[1],
         json!({
-            "type": "alerting", "name": "Down", "query": "job:up:sum == 0", "duration": 300.0,
-            "keepFiringFor": 600.0, "state": "firing", "health": "err",
+            "type": "alerting", "name": "Down", "query": "job:up:sum == 0", "duration": 300,
+            "keepFiringFor": 600, "state": "firing", "health": "err",
             "labels": { "team": "ops", "severity": "page", "where": "{{ $labels.job }}" },
             "annotations": { "description": "{{ $labels.job }} is down" },
             "lastError": "many-to-many", "evaluationTime": 0.5,
@@ -82,7 +82,7 @@ async fn a_group_of_a_file_is_shown_as_prometheus_does() {
         json!({
             "type": "recording", "name": "plain", "query": "vector(1)",
             "labels": { "team": "ops" }, "health": "unknown",
-            "evaluationTime": 0.0, "lastEvaluation": "0001-01-01T00:00:00Z",
+            "evaluationTime": 0, "lastEvaluation": "0001-01-01T00:00:00Z",
         })
     );
     let alerts = house().send(get_request("/api/v1/alerts")).await.json();
