@@ -67,22 +67,31 @@ struct Look<'a> {
 fn in_words(rows: &[&RuleRow]) -> String {
     let count = |is_it: &dyn Fn(&RuleRow) -> bool| rows.iter().filter(|row| is_it(row)).count();
     let recordings = count(&|row| row.kind == "recording");
-    let mut words = format!(
-        "{} rules, {} above ok",
-        rows.len() - recordings,
-        count(&|row| row.level > Level::Ok)
-    );
-    for (number, what) in [
-        (recordings, "recording rules"),
-        (count(&|row| row.error.is_some()), "failing"),
-        (count(&|row| !row.without_series.is_empty()), "without any series"),
-    ] {
-        if 0 < number {
-            words.push_str(&format!(", {number} {what}"));
-        }
+    let rules = |number: usize| if number == 1 { "rule" } else { "rules" };
+    let alerting = rows.len() - recordings;
+    let above = count(&|row| row.level > Level::Ok);
+    let failing = count(&|row| row.error.is_some());
+    let lost = count(&|row| !row.without_series.is_empty());
+    let mut words = vec![format!("{alerting} {}, {above} above ok", rules(alerting))];
+    if 0 < recordings {
+        words.push(format!("{recordings} recording {}", rules(recordings)));
     }
-    words.push('.');
-    words
+    words.extend((0 < failing).then(|| format!("{failing} failing")));
+    words.extend((0 < lost).then(|| format!("{lost} without any series")));
+    words.join(", ") + "."
+}
+
+/// A rule that fails or finds nothing from the start does not know that all is well.
+fn is_known(row: &RuleRow) -> bool {
+    Level::Ok < row.level || !matches!(row.state, "error" | "no_series" | "unknown")
+}
+
+/// Returns the error of an evaluation where it is not that of the one after it, which is above.
+fn new_error(row: &RuleRow, index: usize) -> Option<&str> {
+    let of = |index: usize| row.evaluations.get(index).and_then(|one| one.error.as_deref());
+    let error = of(index)?;
+    let is_repeated = index.checked_sub(1).and_then(of) == Some(error);
+    Some(if is_repeated { "the same error" } else { error })
 }
 
 impl Look<'_> {
@@ -92,11 +101,13 @@ impl Look<'_> {
                 div.first {
                     @if row.kind == "recording" {
                         span.tag { "recording" }
-                    } @else {
+                    } @else if is_known(row) {
                         span.tag.(row.level.as_str()) { (row.level.as_str()) }
+                    } @else {
+                        span.tag { "unknown" }
                     }
                     strong { (row.name) }
-                    @if row.state != "ok" && row.state != "firing" {
+                    @if !matches!(row.state, "ok" | "firing" | "unknown") {
                         span.small { (row.state.replace('_', " ")) }
                     }
                     @if let Some(value) = &row.value { span.reading { (value) } }
@@ -175,14 +186,14 @@ impl Look<'_> {
                     th.number scope="col" { "series" }
                 } }
                 tbody {
-                    @for one in row.evaluations.iter().take(shown) {
+                    @for (index, one) in row.evaluations.iter().take(shown).enumerate() {
                         tr {
                             td { (self.scene.time(one.at)) }
                             td.number { (units::duration(one.duration_seconds)) }
                             td.number { (one.samples) }
                             td.number { (one.series) }
                         }
-                        @if let Some(error) = &one.error {
+                        @if let Some(error) = new_error(row, index) {
                             tr.error { td colspan="4" { (error) } }
                         }
                     }

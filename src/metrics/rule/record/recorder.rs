@@ -42,7 +42,8 @@ pub struct Recorded {
 pub struct Recorder {
     store: Store,
     target: Target,
-    known: Arc<[Recording]>,
+    /// None before they are known for the first time.
+    known: Option<Arc<[Recording]>>,
     /// By the place of the rule among the known ones.
     places: Vec<Place>,
     /// Rules that were evaluated and are not written yet.
@@ -77,7 +78,7 @@ impl Recorder {
         Self {
             store: store.clone(),
             target: store.open_own(&Labels::empty(), LIMITS),
-            known: Arc::from([]),
+            known: None,
             places: Vec::new(),
             unwritten: Vec::new(),
             is_changed: false,
@@ -112,7 +113,7 @@ impl Recorder {
 
     /// Takes the known rules and returns the places of those to evaluate at `at`, in order.
     pub fn take_due(&mut self, known: &Arc<[Recording]>, due: &[usize], at: Millis) -> Vec<usize> {
-        if !Arc::ptr_eq(&self.known, known) {
+        if !self.known.as_ref().is_some_and(|now| Arc::ptr_eq(now, known)) {
             self.know(known);
         }
         (0..known.len()).filter(|index| self.is_due(*index, due, at)).collect()
@@ -128,7 +129,7 @@ impl Recorder {
         at: Millis,
         options: &Options,
     ) -> Result<Recorded, String> {
-        let known = Arc::clone(&self.known);
+        let known = self.known.clone().unwrap_or_default();
         let Some(recording) = known.get(index) else { return Ok(Recorded::default()) };
         let reads_unwritten = recording.expr.selectors().iter().any(|selector| {
             let mut names = self.unwritten.iter().filter_map(|one| known.get(*one));
@@ -179,7 +180,7 @@ impl Recorder {
 
     /// Takes other rules; what those gave that stay is kept.
     fn know(&mut self, known: &Arc<[Recording]>) {
-        let old = std::mem::replace(&mut self.known, Arc::clone(known));
+        let old = self.known.replace(Arc::clone(known)).unwrap_or_default();
         let new: BTreeMap<&str, usize> =
             known.iter().enumerate().map(|(index, one)| (one.id(), index)).collect();
         let places = std::mem::replace(&mut self.places, vec![Place::default(); known.len()]);
@@ -196,7 +197,9 @@ impl Recorder {
 
     /// A group's interval is kept although samples may come more often.
     fn is_due(&self, index: usize, due: &[usize], at: Millis) -> bool {
-        let Some(recording) = self.known.get(index) else { return false };
+        let Some(recording) = self.known.as_ref().and_then(|known| known.get(index)) else {
+            return false;
+        };
         let tried_at = self.places.get(index).and_then(|place| place.tried_at);
         let Some(tried_at) = tried_at else { return true };
         let interval = recording.interval.unwrap_or_default().as_millis();
@@ -208,7 +211,8 @@ impl Recorder {
     /// Says all series. After a start those of rules that were not evaluated yet are in the store
     /// only, and must not end by it.
     fn append(&mut self, at: Millis) -> Option<Failure> {
-        let is_whole = self.places.iter().all(|place| place.tried_at.is_some())
+        let is_whole = self.known.is_some()
+            && self.places.iter().all(|place| place.tried_at.is_some())
             && self.states != States::Awaited;
         let body = self.to_string();
         self.unwritten.clear();

@@ -229,6 +229,20 @@ fn states_from_before_a_restart_go_on_until_they_are_told() {
 }
 
 #[test]
+fn states_that_are_told_first_after_a_restart_end_no_recorded_series() {
+    let mut world = World::new(&[("a", "x", &[]), ("b", "x", &[])]);
+    world.scrape(MINUTE, "x 1\n");
+    world.record(&[0, 1], MINUTE);
+    let mut again = World::new(&[("a", "x", &[]), ("b", "x", &[])]);
+    again.store.replay(&world.store.take_block()).unwrap();
+    again.recorder = Recorder::new(&again.store).awaiting_states();
+    again.tell(&[&state("A", AlertState::Firing, 30_000)], 2 * MINUTE);
+    assert_eq!(again.ask("{__name__=~'a|b'}"), ["a 1", "b 1"]);
+    again.tell(&[], 3 * MINUTE);
+    assert_eq!(again.ask("{__name__=~'a|b'}"), ["a 1", "b 1"]);
+}
+
+#[test]
 fn a_rule_that_never_worked_is_asked_when_it_is_due_and_no_more_often() {
     let mut group = group(&[("a", "x * on (job) y", &[])]);
     group.interval = Some(Duration::from_secs(180));
