@@ -19,5 +19,7 @@ mod path;
 mod reload;
 #[path = "end_to_end/restart.rs"]
 mod restart;
+#[path = "end_to_end/rules.rs"]
+mod rules;
 #[path = "end_to_end/watching.rs"]
 mod watching;

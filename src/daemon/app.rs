@@ -23,12 +23,12 @@ use watchbell_config::value::Config;
 use watchbell_metrics::series;
 use watchbell_paging::engine::{Engine, Input, RestoreError};
 use watchbell_paging::id::PersonId;
-use watchbell_paging::view::View;
 
 use crate::clock::Clock;
 use crate::control::{Control, Controls};
-use crate::desk::Desk;
+use crate::desk::{Desk, Picture};
 use crate::drill::Drills;
+use crate::evaluations::EvaluationBoard;
 use crate::heartbeat::Heartbeat;
 use crate::links::Links;
 use crate::live::{Live, LiveBoard};
@@ -151,6 +151,7 @@ struct App {
     metrics: Arc<Metrics>,
     key: [u8; 32],
     series: series::Store,
+    evaluations: EvaluationBoard,
     keep: samples::Keep,
     tokens: http::Tokens,
     notifier: Notifier,
@@ -199,7 +200,8 @@ impl App {
         let (outbox, deliveries) = mpsc::unbounded_channel();
         let (controls_in, controls) = mpsc::channel(16);
         let (stop, stopping) = watch::channel(false);
-        let view = Arc::new(ArcSwap::from_pointee(View::default()));
+        let picture = Picture::default();
+        let evaluations = EvaluationBoard::default();
         let targets = TargetBoard::default();
         let now = clock.now();
         let live: LiveBoard = Arc::new(ArcSwap::from_pointee(Live {
@@ -220,10 +222,12 @@ impl App {
             metrics: Arc::clone(&metrics),
             inputs: inputs.clone(),
             supervisor: supervisor.clone(),
+            picture: picture.clone(),
+            evaluations: evaluations.clone(),
         });
         let (scrapes, began) = (scraper.handle(), scraper.began());
         let handle = Handle {
-            desk: Desk::new(requests, Arc::clone(&view)),
+            desk: Desk::new(requests, picture.place()),
             controls: controls_in,
             targets,
             live: Arc::clone(&live),
@@ -235,7 +239,7 @@ impl App {
             store,
             clock: Arc::clone(&clock),
             metrics: Arc::clone(&metrics),
-            view,
+            picture,
             requests: engine_requests,
             inputs: engine_inputs,
             outbox,
@@ -255,6 +259,7 @@ impl App {
             metrics,
             key,
             series,
+            evaluations,
             keep,
             tokens: Arc::new(ArcSwap::from_pointee(tokens)),
             notifier,
@@ -359,6 +364,7 @@ impl App {
             targets: self.handle.targets.clone(),
             live: Arc::clone(&self.live),
             series: self.series.clone(),
+            evaluations: self.evaluations.clone(),
             metrics: Arc::clone(&self.metrics),
             controls: self.handle.controls.clone(),
             links: Links::new(self.key, &self.setup.config.http.url),

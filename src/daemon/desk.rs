@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use watchbell_paging::command::{Answer, Command};
 use watchbell_paging::engine::PostedAlert;
 use watchbell_paging::view::View;
@@ -23,6 +23,39 @@ pub enum Request {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the daemon is stopping; try again in a moment")]
 pub struct Closed;
+
+/// The wall on which the engine's newest picture hangs; a clone is the same one. One follower may
+/// wait for the next.
+#[derive(Clone, Debug, Default)]
+pub struct Picture {
+    view: Arc<ArcSwap<View>>,
+    changed: Arc<Notify>,
+}
+
+impl Picture {
+    /// Hangs a newer picture.
+    pub fn publish(&self, view: Arc<View>) {
+        self.view.store(view);
+        self.changed.notify_one();
+    }
+
+    /// Returns the newest picture.
+    #[must_use]
+    pub fn view(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+
+    /// Resolves when a picture was hung since this resolved last.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Returns the place where it hangs.
+    #[must_use]
+    pub fn place(&self) -> Arc<ArcSwap<View>> {
+        Arc::clone(&self.view)
+    }
+}
 
 /// A handle that any task may clone.
 #[derive(Clone, Debug)]

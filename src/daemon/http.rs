@@ -38,6 +38,7 @@ pub use self::server::{serve, serve_unix};
 use crate::clock::Clock;
 use crate::control::Controls;
 use crate::desk::Desk;
+use crate::evaluations::EvaluationBoard;
 use crate::links::Links;
 use crate::live::LiveBoard;
 use crate::secrets::Secret;
@@ -77,6 +78,8 @@ pub struct Context {
     pub live: LiveBoard,
     /// What queries read.
     pub series: Store,
+    /// What rules did last.
+    pub evaluations: EvaluationBoard,
     /// Own metrics.
     pub metrics: Arc<Metrics>,
     /// Requests to the daemon itself.

@@ -8,6 +8,7 @@ pub mod telemetry;
 pub mod secrets;
 pub mod desk;
 pub mod targets;
+pub mod evaluations;
 pub mod control;
 pub mod live;
 pub mod links;

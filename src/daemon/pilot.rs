@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 use watchbell_paging::command::Answer;
@@ -20,7 +19,7 @@ use watchbell_paging::turn::{AppendError, Ports, turn};
 use watchbell_paging::view::{IncidentState, View};
 
 use crate::clock::Clock;
-use crate::desk::Request;
+use crate::desk::{Picture, Request};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 
@@ -47,7 +46,7 @@ pub struct Pilot {
     /// Own metrics.
     pub metrics: Arc<Metrics>,
     /// The newest picture, for readers.
-    pub view: Arc<ArcSwap<View>>,
+    pub picture: Picture,
     /// Requests of people and programs.
     pub requests: mpsc::Receiver<Request>,
     /// Readings, outcomes, configurations.
@@ -145,7 +144,7 @@ impl Pilot {
             store: &mut self.store,
             metrics: &self.metrics,
             clock: &self.clock,
-            view: &self.view,
+            picture: &self.picture,
             outbox: &self.outbox,
             desk,
             written: 0,
@@ -261,7 +260,7 @@ struct World<'a> {
     store: &'a mut Store,
     metrics: &'a Metrics,
     clock: &'a Clock,
-    view: &'a ArcSwap<View>,
+    picture: &'a Picture,
     outbox: &'a mpsc::UnboundedSender<Delivery>,
     desk: &'a mut Counter,
     written: usize,
@@ -290,7 +289,7 @@ impl Ports for World<'_> {
             Effect::Reply(id, answer) => self.desk.answer(id, answer),
             Effect::Publish(view) => {
                 self.count_incidents(&view);
-                self.view.store(view);
+                self.picture.publish(view);
             }
         }
     }

@@ -3,6 +3,8 @@
 //! Owns the rounds and the plan. Fetching, parsing and evaluating run elsewhere, so the loop never
 //! waits for a target. It decides nothing: readings go to the pilot as they are.
 
+mod course;
+mod states;
 mod evaluate;
 mod failure;
 pub(crate) mod lookup;
@@ -29,14 +31,18 @@ use watchbell_metrics::series::{self, Read, Retention};
 use watchbell_paging::engine::Input;
 use watchbell_paging::time::Timestamp;
 
+use self::course::Course;
 use self::evaluate::{Evaluator, JOBS_MAX, Job};
 pub use self::failure::Failure;
 pub use self::fetch::{Body, Common, Fetcher};
 pub use self::plan::faults;
 use self::plan::{Plan, millis};
+use self::states::{Known, States};
 use self::visit::{Answer, Visitor, unknown};
 use crate::clock::Clock;
 use crate::collect::Collector;
+use crate::desk::Picture;
+use crate::evaluations::{EvaluationBoard, RuleId};
 use crate::supervise::{Kind, Supervisor};
 use crate::targets::{TargetBoard, TargetStatus};
 use crate::telemetry::Metrics;
@@ -73,6 +79,10 @@ pub struct Parts {
     pub supervisor: Supervisor,
     /// The pilot's ear.
     pub inputs: mpsc::Sender<Input>,
+    /// Where the pilot shows what it decided.
+    pub picture: Picture,
+    /// Where the evaluations of rules are written.
+    pub evaluations: EvaluationBoard,
 }
 
 /// The loop.
@@ -83,8 +93,10 @@ pub struct Scraper {
     collector: Arc<Collector>,
     plan: Arc<Plan>,
     rounds: Rounds,
-    /// The recording rules of the configuration.
-    recordings: Arc<[Recording]>,
+    /// The rules of the configuration.
+    course: Arc<Course>,
+    /// Every rule that is evaluated.
+    known: Known,
     watches: Vec<Watch>,
     /// Counts plans and rounds; an answer of an older one has older indexes.
     generation: u64,
@@ -184,7 +196,8 @@ impl Scraper {
             collector: Arc::default(),
             plan: Arc::default(),
             rounds: Rounds::new(Vec::new(), Vec::new(), now),
-            recordings: recordings(&parts.config.groups),
+            course: Arc::new(Course::new(&parts.config)),
+            known: Known::default(),
             watches: Vec::new(),
             generation: 0,
             missed: 0,
@@ -194,7 +207,7 @@ impl Scraper {
             began: watch::Sender::new(false),
             parts,
         };
-        scraper.parts.series.configure(scraper.retention());
+        scraper.know();
         let plan = scraper.plan.replace(
             &scraper.parts.config,
             &scraper.parts.series,
@@ -226,8 +239,14 @@ impl Scraper {
             clock: Arc::clone(&self.parts.clock),
             metrics: Arc::clone(&self.parts.metrics),
             inputs: self.parts.inputs.clone(),
-            recorder: Arc::new(Mutex::new(Recorder::new(&self.parts.series))),
+            board: self.parts.evaluations.clone(),
+            recorder: Arc::new(Mutex::new(Recorder::new(&self.parts.series).awaiting_states())),
         };
+        let states = States::new(
+            self.parts.picture.clone(),
+            Arc::clone(&self.known),
+            self.parts.clock.now().as_millis(),
+        );
         let visitor = Visitor {
             clock: Arc::clone(&self.parts.clock),
             metrics: Arc::clone(&self.parts.metrics),
@@ -254,7 +273,7 @@ impl Scraper {
         tokio::select! {
             () = stop => {}
             () = main => {}
-            () = evaluator.run(waiting) => {}
+            () = evaluator.run(waiting, states) => {}
             () = house => {}
         }
     }
@@ -275,7 +294,7 @@ impl Scraper {
         let now = self.parts.clock.now();
         let ended = self.watches.extract_if(.., |watch| watch.until <= now).count();
         if 0 < ended {
-            self.parts.series.configure(self.retention());
+            self.know();
         }
         // Set back, the clock would leave the rounds waiting for a time that was.
         if 0 < ended || now.as_millis() < self.latest.saturating_sub(STEP_BACK_MAX) {
@@ -311,17 +330,17 @@ impl Scraper {
     }
 
     fn ask(&self, rules: &[usize], at: Millis, outlets: &Outlets) {
-        let first = self.parts.config.rules.len();
-        let place = |index: &usize| index.checked_sub(first);
-        let is_recording = |place: &usize| *place < self.recordings.len();
-        let due: Vec<usize> = rules.iter().filter_map(place).filter(is_recording).collect();
-        let rules: Vec<Arc<Rule>> = rules.iter().filter_map(|index| self.rule(*index)).collect();
+        let course = &self.course;
+        let due: Vec<usize> =
+            rules.iter().filter_map(|reader| course.recording_of(*reader)).collect();
+        let rules: Vec<(usize, Arc<Rule>)> =
+            rules.iter().filter_map(|reader| Some((*reader, self.rule(*reader)?))).collect();
         let count = u64::try_from(rules.len() + due.len()).unwrap_or(0);
         if count == 0 {
             return;
         }
-        let recordings = (Arc::clone(&self.recordings), due);
-        let job = Job { rules, recordings, at, complete: self.parts.clock.elapsed() };
+        let complete = self.parts.clock.elapsed();
+        let job = Job { course: Arc::clone(course), rules, recordings: due, at, complete };
         if outlets.jobs.try_send(job).is_err() {
             self.parts.metrics.rule_evaluations_missed.inc_by(count);
             tracing::warn!(rules = count, "evaluations are late; a round was skipped");
@@ -346,9 +365,9 @@ impl Scraper {
     async fn obey(&mut self, order: Order) {
         let done = match order {
             Order::Configure(config, done) => {
-                self.recordings = recordings(&config.groups);
+                self.course = Arc::new(Course::new(&config));
                 self.parts.config = config;
-                self.parts.series.configure(self.retention());
+                self.know();
                 self.replace_plan().await;
                 done
             }
@@ -357,7 +376,7 @@ impl Scraper {
                     self.watches.remove(0);
                 }
                 self.watches.push(watch);
-                self.parts.series.configure(self.retention());
+                self.know();
                 self.begin_rounds(self.parts.clock.now().as_millis());
                 done
             }
@@ -411,7 +430,7 @@ impl Scraper {
     fn begin_rounds(&mut self, now: Millis) {
         let at_most = self.watches.iter().map(|watch| watch.interval).min();
         let default = self.parts.config.daemon.interval;
-        let recordings = self.recordings.iter().map(|recording| recording.interval);
+        let recordings = self.course.recordings.iter().map(|one| one.interval);
         let configured = self.parts.config.rules.iter().map(|rule| rule.spec.interval);
         let configured = configured.chain(recordings);
         let watched = self.watches.iter().map(|watch| Some(watch.interval));
@@ -424,14 +443,26 @@ impl Scraper {
 
     fn rule(&self, index: usize) -> Option<Arc<Rule>> {
         let configured = &self.parts.config.rules;
-        let first = configured.len() + self.recordings.len();
-        let watched = || self.watches.get(index.checked_sub(first)?);
+        let watched = || self.watches.get(index.checked_sub(self.course.end())?);
         configured.get(index).or_else(|| Some(&watched()?.rule)).map(Arc::clone)
+    }
+
+    /// Lets the store, the board and the states follow the rules that are evaluated now.
+    fn know(&self) {
+        self.parts.series.configure(self.retention());
+        let watched = self.watches.iter().map(|watch| &watch.rule);
+        let known = course::by_name(self.parts.config.rules.iter().chain(watched));
+        let recordings: BTreeSet<&str> = self.course.recordings.iter().map(Recording::id).collect();
+        self.parts.evaluations.retain(|rule| match rule {
+            RuleId::Alert(name) => known.contains_key(name),
+            RuleId::Recording(id) => recordings.contains(id.as_str()),
+        });
+        self.known.store(Arc::new(known));
     }
 
     fn retention(&self) -> Retention {
         let mut retention = retention_of(&self.parts.config);
-        let first = self.parts.config.rules.len() + self.recordings.len();
+        let first = self.course.end();
         let watched: Vec<Arc<Rule>> =
             self.watches.iter().map(|watch| Arc::clone(&watch.rule)).collect();
         let of_watches = reads(&watched, &[]).into_iter();

@@ -33,6 +33,8 @@ pub struct Metrics {
     pub rule_evaluation_failures: IntCounter,
     /// `watchbell_rule_evaluation_seconds`
     pub rule_evaluation_seconds: Histogram,
+    /// `watchbell_rules_without_series`
+    pub rules_without_series: IntGauge,
     /// `watchbell_decision_seconds`: samples complete → decided.
     pub decision_seconds: Histogram,
     /// `watchbell_incidents{state}`
@@ -81,6 +83,10 @@ impl Metrics {
             )?,
             rule_evaluation_seconds: build
                 .histogram("watchbell_rule_evaluation_seconds", "Time for one rule.")?,
+            rules_without_series: build.gauge(
+                "watchbell_rules_without_series",
+                "Rules whose selectors find no series at all.",
+            )?,
             decision_seconds: build.histogram(
                 "watchbell_decision_seconds",
                 "From the samples of a round being complete to the decision.",
@@ -262,6 +268,7 @@ mod tests {
             "watchbell_rule_evaluations_total 0",
             "watchbell_rule_evaluations_missed_total 0",
             "watchbell_rule_evaluation_seconds_bucket",
+            "watchbell_rules_without_series 0",
             "watchbell_decision_seconds_bucket",
             "watchbell_incidents{state=\"triggered\"} 0",
             "watchbell_deliveries_total{channel=\"slack\",outcome=\"accepted\"} 1",

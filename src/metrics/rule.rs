@@ -6,7 +6,10 @@
 mod evaluate;
 pub mod group;
 mod lower;
+pub mod state_series;
+pub mod tally;
 pub mod record;
+pub mod order;
 
 use std::fmt;
 use std::sync::Arc;

@@ -183,6 +183,13 @@ impl Levels {
             .find(|(level, _)| self.level < *level)
     }
 
+    /// Returns since when the value is good enough to clear the level, if it is.
+    #[must_use]
+    pub fn good_since(&self) -> Option<Timestamp> {
+        let tier = TIERS.iter().position(|level| *level == self.level)?;
+        self.clear[tier]
+    }
+
     /// Returns when the flapping ends if nothing changes any more.
     #[must_use]
     pub fn flapping_ends(&self) -> Option<Timestamp> {

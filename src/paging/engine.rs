@@ -45,6 +45,19 @@ pub struct PostedAlert {
     pub ends_at: Timestamp,
 }
 
+/// A recording rule that could not be evaluated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailingRecording {
+    /// The metric name of its series.
+    pub record: String,
+    /// The name of its group.
+    pub group: String,
+    /// What happened the last time.
+    pub error: String,
+    /// How often in a row.
+    pub errors_in_row: u32,
+}
+
 /// Everything that can happen to the engine.
 #[derive(Debug)]
 pub enum Input {
@@ -52,6 +65,8 @@ pub enum Input {
     Started { down_since: Option<Timestamp> },
     /// Rules were evaluated.
     Readings(Vec<RuleReadings>),
+    /// Recording rules were evaluated; these failed, all others work.
+    Recordings(Vec<FailingRecording>),
     /// Another program posted alerts.
     External(Vec<PostedAlert>),
     /// Somebody asks for something.
@@ -159,6 +174,7 @@ impl Engine {
         match input {
             Input::Started { down_since } => work.started(down_since),
             Input::Readings(all) => all.into_iter().for_each(|one| work.evaluated(one)),
+            Input::Recordings(failing) => work.recorded(failing),
             Input::External(posted) => work.posted(posted),
             Input::Command(id, command) => work.ordered(id, command),
             Input::Delivered(delivery, outcome) => work.attempted(delivery, outcome),

@@ -190,9 +190,15 @@ pub struct RuleAlertView {
     /// The newest value.
     #[serde(serialize_with = "number")]
     pub value: f64,
-    /// Since when.
+    /// Since when it has this state.
     #[serde(serialize_with = "rfc3339")]
     pub active_at: Timestamp,
+    /// Start of the unbroken run that made it pending first.
+    #[serde(serialize_with = "rfc3339")]
+    pub first_bad_at: Timestamp,
+    /// Since when it is good and fires on, because its level clears later.
+    #[serde(serialize_with = "rfc3339_option")]
+    pub good_since: Option<Timestamp>,
     /// The rendered summary.
     pub summary: Option<String>,
     /// Rendered annotations.

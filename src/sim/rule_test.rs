@@ -21,11 +21,12 @@ use watchbell_metrics::label::Labels;
 use watchbell_metrics::promql::notation::Point;
 use watchbell_metrics::promql::{self, Options, Value};
 use watchbell_metrics::rule::group::Group;
+use watchbell_metrics::rule::state_series::AlertState;
 use watchbell_metrics::sample::{Millis, stale_marker};
 
 use self::compare::GotAlert;
 pub use self::coverage::{Coverage, RuleCoverage};
-use self::machine::{Machine, State};
+use self::machine::Machine;
 use crate::scenario::write_duration;
 
 /// The most evaluations of one test.
@@ -193,9 +194,9 @@ impl<'a> Stage<'a> {
     }
 
     fn look_at_alerts(&mut self, case: &AlertCase) {
-        let lists: [(&str, State, Option<&[ExpectedAlert]>); 2] = [
-            ("firing", State::Firing, Some(&case.firing)),
-            ("pending", State::Pending, case.pending.as_deref()),
+        let lists: [(&str, AlertState, Option<&[ExpectedAlert]>); 2] = [
+            ("firing", AlertState::Firing, Some(&case.firing)),
+            ("pending", AlertState::Pending, case.pending.as_deref()),
         ];
         for (word, state, expected) in lists {
             let Some(expected) = expected else { continue };

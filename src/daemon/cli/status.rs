@@ -122,16 +122,17 @@ pub(crate) fn rules(context: &Context) -> Result<Exit, Failure> {
     }
     let rows = items(&rules).iter().map(|rule| {
         let state = text(rule, "state").replace('_', " ");
+        let is_recording = text(rule, "type") == "recording";
         vec![
-            say(rule, "level"),
+            if is_recording { "recording".to_owned() } else { say(rule, "level") },
             say(rule, "name"),
             if state == "ok" { String::new() } else { state },
             text(rule, "value"),
             bounds(rule),
-            text(rule, "error"),
+            wrong_with(rule),
         ]
     });
-    let head = ["level", "rule", "state", "value", "bounds", "error"];
+    let head = ["level", "rule", "state", "value", "bounds", "wrong"];
     context.out.table(&head, rows.collect());
     Ok(Exit::Ok)
 }
@@ -160,6 +161,17 @@ pub(crate) fn targets(context: &Context) -> Result<Exit, Failure> {
     Ok(if down { Exit::Problem } else { Exit::Ok })
 }
 
+/// What keeps a rule from saying anything: its error, or series that nobody sends.
+fn wrong_with(rule: &Value) -> String {
+    let error = text(rule, "error");
+    let lost = items(rule.get("without_series").unwrap_or(&Value::Null));
+    if !error.is_empty() || lost.is_empty() {
+        return error;
+    }
+    let lost: Vec<&str> = lost.iter().filter_map(Value::as_str).collect();
+    format!("no target sends {}", one_line(&lost.join(", ")))
+}
+
 fn bounds(rule: &Value) -> String {
     match rule.get("bounds") {
         Some(bounds @ Value::Object(_)) => {
@@ -185,6 +197,21 @@ mod tests {
         assert_eq!(bounds(&rule), "target < 1, warn > 1.5, critical > 2");
         assert_eq!(bounds(&json!({ "bounds": { "warn": "> 1" } })), "warn > 1");
         assert_eq!(bounds(&json!({ "bounds": {} })), "");
+    }
+
+    #[test]
+    fn a_rule_says_why_it_cannot_fire() {
+        for (rule, expected) in [
+            (json!({ "error": "no match", "without_series": ["a"] }), "no match"),
+            (
+                json!({ "error": null, "without_series": ["a", "b{c=\"d\"}"] }),
+                "no target sends a, b{c=\"d\"}",
+            ),
+            (json!({ "error": null, "without_series": [] }), ""),
+            (json!({}), ""),
+        ] {
+            assert_eq!(wrong_with(&rule), expected);
+        }
     }
 
     #[test]

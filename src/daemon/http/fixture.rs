@@ -78,6 +78,7 @@ impl House {
             targets,
             live: Arc::new(ArcSwap::from_pointee(live)),
             series: Store::default(),
+            evaluations: picture::evaluations(clock.now()),
             metrics: Arc::new(Metrics::new().unwrap()),
             controls,
             links,

@@ -1,5 +1,6 @@
 //! The plan, what is kept for rules, and evaluation, without a network.
 
+mod evaluating;
 mod running;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +9,6 @@ use std::path::PathBuf;
 use watchbell_config::value::{Collect, Config, Daemon, History, Http, Scrape, SecretRef, Tls};
 use watchbell_metrics::exposition::Format;
 use watchbell_metrics::promql::{Options, Value, eval_instant, parse};
-use watchbell_metrics::rule::group::{Group, GroupRule};
 use watchbell_metrics::rule::{RulePolicy, RuleReadings, RuleSource, RuleSpec, lower};
 use watchbell_paging::calendar::{Calendar, WorkWeek};
 use watchbell_paging::settings::Settings;
@@ -122,108 +122,6 @@ fn what_rules_read_is_kept_evidence_included() {
     assert!(5 <= reaches(1).len(), "value and evidence: {:?}", reaches(1));
     assert!(reaches(1).iter().all(|reach| *reach == 300_000), "{:?}", reaches(1));
     assert!(reaches(2).is_empty());
-}
-
-#[tokio::test]
-async fn readings_of_many_rules_come_as_one_input_in_the_order_of_the_rules() {
-    let metrics = Arc::new(Metrics::new().unwrap());
-    let (inputs, mut pilot) = mpsc::channel(1);
-    let evaluator = Evaluator {
-        series: series::Store::default(),
-        clock: Arc::new(Clock::start()),
-        metrics: Arc::clone(&metrics),
-        inputs,
-        recorder: Arc::new(Mutex::new(Recorder::new(&series::Store::default()))),
-    };
-    let rules: Vec<Arc<Rule>> = (0..40)
-        .map(|number| rule(&format!("rule{number}"), RuleSource::Expr(format!("vector({number})"))))
-        .collect();
-    let (jobs, waiting) = mpsc::channel(1);
-    let complete = Duration::ZERO;
-    jobs.send(Job { rules, recordings: (Arc::from([]), Vec::new()), at: 1_000, complete })
-        .await
-        .unwrap();
-    drop(jobs);
-    evaluator.run(waiting).await;
-    let Some(Input::Readings(readings)) = pilot.recv().await else { panic!("readings are due") };
-    let values: Vec<f64> = readings.iter().map(value).collect();
-    assert_eq!(values, (0..40).map(f64::from).collect::<Vec<_>>());
-    assert!(readings.iter().all(|one| one.at == 1_000));
-    assert_eq!(metrics.rule_evaluations.get(), 40);
-    assert_eq!(metrics.rule_evaluation_failures.get(), 0);
-    assert_eq!(metrics.decision_seconds.get_sample_count(), 1);
-}
-
-#[tokio::test]
-async fn what_is_recorded_is_seen_by_the_rules_of_the_same_job() {
-    let metrics = Arc::new(Metrics::new().unwrap());
-    let (inputs, mut pilot) = mpsc::channel(1);
-    let store = series::Store::default();
-    let evaluator = Evaluator {
-        series: store.clone(),
-        clock: Arc::new(Clock::start()),
-        metrics: Arc::clone(&metrics),
-        inputs,
-        recorder: Arc::new(Mutex::new(Recorder::new(&store))),
-    };
-    let group = Group {
-        external: Arc::default(),
-        name: "web".to_owned(),
-        file: "rules.yml".to_owned(),
-        interval: None,
-        limit: 0,
-        query_offset: Duration::ZERO,
-        labels: Vec::new(),
-        rules: vec![GroupRule::Recording {
-            record: "job:up:sum".to_owned(),
-            expr: parse("vector(3)").unwrap(),
-            labels: Vec::new(),
-        }],
-    };
-    let known = recordings(&[Arc::new(group)]);
-    let rules = vec![rule("reader", RuleSource::Expr("job:up:sum * 2".to_owned()))];
-    let (jobs, waiting) = mpsc::channel(1);
-    let recordings = (known, vec![0]);
-    jobs.send(Job { rules, recordings, at: 1_000, complete: Duration::ZERO }).await.unwrap();
-    drop(jobs);
-    evaluator.run(waiting).await;
-    let Some(Input::Readings(readings)) = pilot.recv().await else { panic!("readings are due") };
-    assert_eq!(readings.iter().map(value).collect::<Vec<_>>(), [6.0]);
-    assert_eq!(metrics.rule_evaluations.get(), 2);
-}
-
-#[tokio::test]
-async fn a_rule_that_fails_is_a_reading_and_a_count() {
-    let metrics = Arc::new(Metrics::new().unwrap());
-    let (inputs, mut pilot) = mpsc::channel(1);
-    let evaluator = Evaluator {
-        series: series::Store::default(),
-        clock: Arc::new(Clock::start()),
-        metrics: Arc::clone(&metrics),
-        inputs,
-        recorder: Arc::new(Mutex::new(Recorder::new(&series::Store::default()))),
-    };
-    let twice = r#"label_replace(vector(1), "a", "1", "", "") or label_replace(vector(2), "b", "2", "", "")"#;
-    let mut failing = rule("failing", RuleSource::Expr(twice.to_owned()));
-    // Both results get the same labels by the rule's own, which evaluation refuses.
-    let labels = vec![("a".to_owned(), "x".to_owned()), ("b".to_owned(), "x".to_owned())];
-    failing = Arc::new(lower(RuleSpec { labels, ..failing.spec.clone() }).unwrap());
-    let (jobs, waiting) = mpsc::channel(1);
-    let rules = vec![failing, rule("good", RuleSource::Expr("vector(7)".to_owned()))];
-    jobs.send(Job {
-        rules,
-        recordings: (Arc::from([]), Vec::new()),
-        at: 1_000,
-        complete: Duration::ZERO,
-    })
-    .await
-    .unwrap();
-    drop(jobs);
-    evaluator.run(waiting).await;
-    let Some(Input::Readings(readings)) = pilot.recv().await else { panic!("readings are due") };
-    assert!(readings[0].outcome.is_err());
-    assert_eq!(value(&readings[1]).to_bits(), 7.0_f64.to_bits());
-    assert_eq!(metrics.rule_evaluation_failures.get(), 1);
 }
 
 fn query(store: &series::Store, expr: &str, at: Millis) -> Vec<f64> {

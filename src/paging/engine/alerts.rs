@@ -11,9 +11,9 @@ use watchbell_metrics::rule::{
 };
 
 use crate::alert::{AlertKey, Event, Levels, Origin, Shown, Sight, judge, step, with_override};
-use crate::engine::PostedAlert;
 use crate::engine::live::KNOWN_MAX;
 use crate::engine::work::Work;
+use crate::engine::{FailingRecording, PostedAlert};
 use crate::id::AlertId;
 use crate::level::Severity;
 use crate::record::{AlertFact, Fact};
@@ -57,7 +57,7 @@ impl Work<'_> {
                 live.errors_in_row = live.errors_in_row.saturating_add(1);
                 live.works = false;
                 live.error = Some(error.clone());
-                if live.errors_in_row == ERRORS_TOLD {
+                if ERRORS_TOLD <= live.errors_in_row {
                     self.rule_fails(&readings.rule, &error);
                 }
             }
@@ -72,6 +72,35 @@ impl Work<'_> {
 
     fn rule_works(&mut self, rule: &RuleName) {
         self.calm_down(RULE_ERRORS, &[("rule", rule.as_str())]);
+    }
+
+    /// Takes in how recording rules are: one that fails again and again is spoken of until it
+    /// works, one that has failed once or twice stays as it was told.
+    pub(super) fn recorded(&mut self, failing: Vec<FailingRecording>) {
+        let labels_of =
+            |one: &FailingRecording| [("record", one.record.clone()), ("group", one.group.clone())];
+        let is_failing = |labels: &Labels| {
+            let is_it = |(name, text): &(&str, String)| labels.get(name) == Some(text.as_str());
+            failing.iter().any(|one| labels_of(one).iter().all(is_it))
+        };
+        let errors = RuleName::new(RULE_ERRORS);
+        let told = self.state.alerts_of(&errors);
+        let works = told.filter(|alert| {
+            alert.key.origin == Origin::Internal
+                && alert.key.labels.get("record").is_some()
+                && !is_failing(&alert.key.labels)
+        });
+        for id in works.map(|alert| alert.id).collect::<Vec<_>>() {
+            self.clear_alert(id, None);
+        }
+        for one in failing.iter().filter(|one| ERRORS_TOLD <= one.errors_in_row) {
+            let FailingRecording { record, group, error, .. } = one;
+            let summary = format!(
+                "recording rule {record} of the group {group} cannot be evaluated: {error}"
+            );
+            let labels = [("record", record.as_str()), ("group", group.as_str())];
+            self.speak_up(RULE_ERRORS, &labels, Severity::Warning, &summary);
+        }
     }
 
     fn see(&mut self, policy: &Arc<RulePolicy>, readings: Vec<Reading>, at: Timestamp) {
@@ -334,10 +363,12 @@ impl Work<'_> {
                 && !rules.contains_key(&alert.key.rule)
         });
         let errors = RuleName::new(RULE_ERRORS);
-        let own = self.state.alerts_of(&errors).filter(|alert| {
-            let rule = alert.key.labels.get("rule").unwrap_or_default();
-            !rules.contains_key(&RuleName::new(rule))
-        });
+        // Rules of one name are told of under that name; recording rules are no rules here.
+        let is_gone = |name: &str| !rules.keys().any(|rule| rule.as_str() == name);
+        let own = self
+            .state
+            .alerts_of(&errors)
+            .filter(|alert| alert.key.labels.get("rule").is_some_and(is_gone));
         for id in vanished.chain(own).map(|alert| alert.id).collect::<Vec<_>>() {
             self.cancelling = true;
             self.clear_alert(id, Some("rule removed"));

@@ -103,10 +103,11 @@ impl Work<'_> {
 
     fn rule_alert(&self, alert: &Alert) -> Option<RuleAlertView> {
         let shown = self.shown_of(alert.id);
-        let (state, level, active_at) = match (alert.levels.level, alert.levels.pending()) {
+        let levels = &alert.levels;
+        let (state, level, active_at) = match (levels.level, levels.pending()) {
             (Level::Ok, None) => return None,
             (Level::Ok, Some((level, since))) => ("pending", level, since),
-            (level, _) => ("firing", level, alert.levels.since),
+            (level, _) => ("firing", level, levels.since),
         };
         Some(RuleAlertView {
             labels: alert.key.labels.clone(),
@@ -114,6 +115,8 @@ impl Work<'_> {
             level,
             value: shown.value.unwrap_or(f64::NAN),
             active_at,
+            first_bad_at: levels.first_bad.unwrap_or(active_at),
+            good_since: levels.good_since(),
             summary: shown.summary,
             annotations: shown.annotations,
         })

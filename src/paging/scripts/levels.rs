@@ -1,10 +1,12 @@
 //! From readings to the picture: levels as the engine tells them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use watchbell_metrics::rule::{Evidence, Level, NoData};
+use watchbell_metrics::rule::{Evidence, Level, NoData, RuleName, RuleReadings};
 
-use super::harness::{World, reading, settings, with_rule};
+use super::harness::{World, cpu, reading, settings, with_rule};
+use crate::engine::{FailingRecording, Input};
 use crate::time::Timestamp;
 use crate::view::IncidentState;
 
@@ -131,6 +133,74 @@ fn an_evaluation_error_is_no_recovery_and_three_in_a_row_raise_an_alert() {
     assert!(raised.title.contains("many-to-many"));
     assert_eq!(world.view().rules[0].errors_in_row, 3);
     world.at("1m").read("cpu", &[("api", 90.0)]);
+    assert_eq!(world.incident("WatchbellRuleErrors").state, IncidentState::Resolved);
+}
+
+#[test]
+fn an_alert_tells_when_its_run_began_while_it_is_pending_and_when_it_fires() {
+    let mut world = World::new(with_rule(|policy| {
+        policy.holds.critical = Duration::from_secs(60);
+        policy.bounds.warn = None;
+        policy.bounds.target = None;
+        policy.clear_for = Duration::from_secs(60);
+    }));
+    let second = |world: &World, second: i64| Timestamp(world.start.0 + second * 1000);
+    for (at, value, state, good_since) in [
+        (15, 90.0, "pending", None),
+        (45, 90.0, "pending", None),
+        (75, 90.0, "firing", None),
+        (90, 10.0, "firing", Some(90)),
+        (105, 10.0, "firing", Some(90)),
+    ] {
+        world.at(&format!("{at}s")).read("cpu", &[("api", value)]);
+        let alert = world.view().rules[0].alerts[0].clone();
+        assert_eq!((alert.state, alert.first_bad_at), (state, second(&world, 15)), "{at} s");
+        assert_eq!(alert.good_since, good_since.map(|at| second(&world, at)), "{at} s");
+    }
+}
+
+#[test]
+fn a_recording_rule_that_fails_three_times_is_told_of_until_it_works() {
+    let mut world = World::new(settings());
+    let failing = |errors_in_row| FailingRecording {
+        record: "job:up:sum".to_owned(),
+        group: "web".to_owned(),
+        error: "many-to-many".to_owned(),
+        errors_in_row,
+    };
+    world.feed(Input::Recordings(vec![failing(2)]));
+    assert!(world.incidents("WatchbellRuleErrors").is_empty(), "before the third");
+    world.feed(Input::Recordings(vec![failing(3)]));
+    let raised = world.incident("WatchbellRuleErrors");
+    assert_eq!(raised.alerts[0].labels.get("record"), Some("job:up:sum"));
+    assert!(raised.title.contains("many-to-many"), "{}", raised.title);
+    world.configure(settings());
+    world.at("1m").crash("30s");
+    world.at("2m").feed(Input::Recordings(vec![failing(1)]));
+    assert_eq!(world.incident("WatchbellRuleErrors").state, IncidentState::Triggered);
+    world.feed(Input::Recordings(Vec::new()));
+    assert_eq!(world.incident("WatchbellRuleErrors").state, IncidentState::Resolved);
+    assert_eq!(world.incidents("WatchbellRuleErrors").len(), 1);
+}
+
+#[test]
+fn a_reload_does_not_silence_the_alert_of_a_rule_that_fails_on() {
+    let mut policy = cpu();
+    policy.name = RuleName::variant("Cpu", "web{}");
+    let mut wanted = settings();
+    wanted.rules.insert(policy.name.clone(), Arc::new(policy.clone()));
+    let mut world = World::new(wanted.clone());
+    let fail = |world: &mut World| {
+        let (rule, at) = (policy.name.clone(), world.now.as_millis());
+        let outcome = Err("many-to-many".to_owned());
+        world.feed(Input::Readings(vec![RuleReadings { rule, at, outcome }]));
+    };
+    (0..3).for_each(|_| fail(&mut world));
+    assert_eq!(world.incident("WatchbellRuleErrors").state, IncidentState::Triggered);
+    world.configure(wanted.clone());
+    assert_eq!(world.incident("WatchbellRuleErrors").state, IncidentState::Triggered);
+    wanted.rules.remove(&policy.name);
+    world.configure(wanted);
     assert_eq!(world.incident("WatchbellRuleErrors").state, IncidentState::Resolved);
 }
 

@@ -9,6 +9,7 @@ use watchbell_metrics::label::{ALERT_NAME, Labels, METRIC_NAME};
 use watchbell_metrics::promql::Options;
 use watchbell_metrics::rule::group::{Group, GroupRule, Imported, Sighting};
 use watchbell_metrics::rule::record::Recording;
+use watchbell_metrics::rule::state_series::{self, AlertState};
 use watchbell_metrics::rule::{Level, Rule, sightings};
 use watchbell_metrics::sample::{Millis, stale_marker};
 use watchbell_paging::alert::{Levels, Sight, step};
@@ -16,18 +17,8 @@ use watchbell_paging::time::Timestamp;
 
 use crate::rule_test::storage::Storage;
 
-/// The series that says which alerts there are, and the label that says how they stand.
-pub(super) const ALERTS: &str = "ALERTS";
-const ALERT_STATE: &str = "alertstate";
-/// The series that says since when they are there.
-const FOR_STATE: &str = "ALERTS_FOR_STATE";
-
-/// How an alert stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
-    Pending,
-    Firing,
-}
+/// The label that says how bad an alert is.
+const SEVERITY: &str = "severity";
 
 /// The rules of one test.
 #[derive(Debug)]
@@ -72,11 +63,11 @@ impl Active {
     }
 
     /// Returns how it stands; none when it has ended.
-    pub(super) fn state(&self) -> Option<State> {
+    pub(super) fn state(&self) -> Option<AlertState> {
         if self.levels.level != Level::Ok {
-            return Some(State::Firing);
+            return Some(AlertState::Firing);
         }
-        self.levels.pending().map(|_| State::Pending)
+        self.levels.pending().map(|_| AlertState::Pending)
     }
 }
 
@@ -109,7 +100,7 @@ impl Machine {
     }
 
     /// Returns the alerts of a name that stand in a state.
-    pub(super) fn alerts(&self, name: &str, state: State) -> Vec<(&Labels, &Active)> {
+    pub(super) fn alerts(&self, name: &str, state: AlertState) -> Vec<(&Labels, &Active)> {
         let rules = self.groups.iter().flat_map(|group| &group.rules);
         let of = |rule: &'_ RunningRule| match &rule.kind {
             RuleKind::Alert { rule, .. } => rule.policy.name.as_str() == name,
@@ -237,16 +228,9 @@ fn advance(
 }
 
 /// Returns the series that tell of an alert.
-#[allow(clippy::cast_precision_loss, reason = "times are far below 2^53")]
 fn series_of((labels, alert): (&Labels, &Active)) -> Vec<(Labels, f64)> {
     let Some(state) = alert.state() else { return Vec::new() };
-    let word = match state {
-        State::Pending => "pending",
-        State::Firing => "firing",
-    };
-    let stands = labels.with(ALERT_STATE, word).with(METRIC_NAME, ALERTS);
-    let since = labels.with(METRIC_NAME, FOR_STATE);
-    vec![(stands, 1.0), (since, alert.since.div_euclid(1000) as f64)]
+    state_series::series(labels, labels.get(SEVERITY), state, alert.since).into()
 }
 
 /// Writes what a rule gave, and ends the series that it does not give any more.
@@ -277,5 +261,5 @@ pub(super) fn is_alert(rule: &GroupRule, name: &str) -> bool {
 
 /// The labels of the series `ALERTS` by which an expression may ask for a rule's alerts.
 pub(super) fn asked_labels(alert: &str) -> Labels {
-    Labels::from_pairs([(METRIC_NAME, ALERTS), (ALERT_NAME, alert)])
+    Labels::from_pairs([(METRIC_NAME, state_series::ALERTS), (ALERT_NAME, alert)])
 }

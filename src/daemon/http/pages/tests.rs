@@ -204,7 +204,19 @@ async fn rules_show_what_needs_eyes_first() {
     let text = look(&house, "/rules").await.text;
     assert!(text.find("error_rate").unwrap() < text.find("checkout_errors").unwrap());
     assert!(text.contains("critical <code>&gt; 1%</code>"), "{text}");
-    assert!(text.contains("2 rules, 1 above ok."));
+    assert!(text.contains("2 rules, 1 above ok, 1 without any series."), "{text}");
+}
+
+#[tokio::test]
+async fn rules_unfold_to_their_last_evaluations() {
+    let house = House::new();
+    let text = look(&house, "/rules").await.text;
+    assert!(text.contains("<details class=\"how\"><summary>evaluated 15s ago in 2.5ms, 2 series"));
+    assert!(text.contains("<tr class=\"error\"><td colspan=\"4\">many-to-many matching"));
+    assert!(text.contains("No target sends what it reads: <code>checkout_total</code>"));
+    let one = look(&house, "/rules?rule=checkout_errors").await.text;
+    assert!(one.contains("<details class=\"how\" open>"), "{one}");
+    assert!(!one.contains("<strong>error_rate</strong>"));
 }
 
 #[tokio::test]

@@ -178,6 +178,8 @@ async fn readiness_waits_for_the_first_round_and_for_nothing_where_there_is_none
             board: TargetBoard::default(),
             supervisor: Supervisor::new().0,
             inputs: sender,
+            picture: Picture::default(),
+            evaluations: EvaluationBoard::default(),
         }
     };
     let mut nothing = config(Vec::new());
@@ -222,6 +224,8 @@ impl Running {
             board: board.clone(),
             supervisor: supervisor.clone(),
             inputs: sender,
+            picture: Picture::default(),
+            evaluations: EvaluationBoard::default(),
         });
         let handle = scraper.handle();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -237,8 +241,10 @@ impl Running {
     ) -> watchbell_metrics::rule::Reading {
         let search = async {
             loop {
-                let Some(Input::Readings(all)) = self.inputs.recv().await else {
-                    panic!("the loop ended")
+                let all = match self.inputs.recv().await.expect("the loop runs") {
+                    Input::Readings(all) => all,
+                    Input::Recordings(_) => continue,
+                    other => panic!("{other:?}"),
                 };
                 let ours = all.into_iter().filter(|one| one.rule.as_str() == name);
                 for reading in ours.filter_map(|one| one.outcome.ok()).flatten() {

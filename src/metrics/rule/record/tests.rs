@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Failure, Recorder, Recording, reads, recordings};
+use super::{Failure, Recorded, Recorder, Recording, reads, recordings};
 use crate::exposition::Format;
 use crate::label::Labels;
 use crate::promql::{Options, Value, eval_instant, parse};
 use crate::rule::group::{Group, GroupRule};
+use crate::rule::state_series::{self, AlertState};
+use crate::rule::{RulePolicy, RuleSource, RuleSpec, lower, tally};
 use crate::sample::Millis;
 use crate::series::{Limits, Read, Retention, Store, Target};
 
@@ -157,6 +159,112 @@ fn who_reads_a_recorded_series_is_woken_by_what_it_is_computed_from() {
     assert_eq!(readers_of("b"), [2]);
 }
 
+#[test]
+fn who_asks_for_states_is_woken_by_what_those_alerts_read() {
+    let alert = |name: &str, expr: &str| {
+        let spec = RuleSpec {
+            policy: RulePolicy::new(name),
+            source: RuleSource::Expr(expr.to_owned()),
+            window: None,
+            by: None,
+            labels: Vec::new(),
+            summary: None,
+            interval: None,
+        };
+        Arc::new(lower(spec).unwrap())
+    };
+    let rules = [
+        alert("A", "a > 1"),
+        alert("B", "b > 1"),
+        alert("Inhibited", "ALERTS{alertname=\"A\"}"),
+        alert("Circle", "ALERTS{alertname=~\"Circle|B\"} or c"),
+    ];
+    let found = reads(&rules, &[]);
+    let read_by = |reader: usize| -> Vec<&str> {
+        let own = found.iter().filter(|read| read.reader == reader);
+        own.filter_map(|read| Some(read.matchers.first()?.value())).collect()
+    };
+    assert_eq!(read_by(0), ["a"]);
+    assert_eq!(read_by(2), ["ALERTS", "a"]);
+    assert_eq!(read_by(3), ["ALERTS", "c", "b"]);
+}
+
+#[test]
+fn the_states_of_alerts_stand_beside_what_is_recorded_and_end_at_once() {
+    let mut world = World::new(&[("a", "x", &[])]);
+    let firing = state("A", AlertState::Firing, 30_000);
+    let pending = state("B", AlertState::Pending, MINUTE);
+    world.scrape(MINUTE, "x 1\n");
+    world.record(&[0], MINUTE);
+    world.tell(&[&firing, &pending], MINUTE);
+    let alert = "ALERTS{alertname=\"A\", alertstate=\"firing\", severity=\"page\"} 1";
+    assert_eq!(world.ask("ALERTS{alertname='A'}"), [alert]);
+    assert_eq!(world.ask("ALERTS").len(), 2);
+    assert_eq!(world.ask("sum(ALERTS_FOR_STATE{alertname='A'})"), ["{} 30"]);
+    world.scrape(2 * MINUTE, "x 2\n");
+    world.record(&[0], 2 * MINUTE);
+    assert_eq!(world.ask("ALERTS").len(), 2, "a recording ends no state");
+    world.tell(&[&firing], 2 * MINUTE);
+    assert_eq!(world.ask("ALERTS"), [alert]);
+    assert_eq!(world.ask("a"), ["a 2"], "a state ends no recording");
+    world.tell(&[], 3 * MINUTE);
+    assert_eq!(world.ask("ALERTS or ALERTS_FOR_STATE"), [""; 0]);
+    assert_eq!(world.ask("count_over_time(ALERTS{alertname='A'}[5m])").len(), 1);
+}
+
+#[test]
+fn states_from_before_a_restart_go_on_until_they_are_told() {
+    let firing = state("A", AlertState::Firing, 30_000);
+    let mut world = World::new(&[("a", "x", &[])]);
+    world.tell(&[&firing], MINUTE);
+    let mut again = World::new(&[("a", "x", &[])]);
+    again.store.replay(&world.store.take_block()).unwrap();
+    again.recorder = Recorder::new(&again.store).awaiting_states();
+    again.record(&[0], 2 * MINUTE);
+    assert_eq!(again.ask("ALERTS").len(), 1, "nobody has said that it is over");
+    again.tell(&[&firing], 2 * MINUTE);
+    assert_eq!(again.ask("count_over_time(ALERTS[5m])").len(), 1, "one series");
+    again.tell(&[], 3 * MINUTE);
+    assert_eq!(again.ask("ALERTS"), [""; 0]);
+}
+
+#[test]
+fn states_that_are_told_first_after_a_restart_end_no_recorded_series() {
+    let mut world = World::new(&[("a", "x", &[]), ("b", "x", &[])]);
+    world.scrape(MINUTE, "x 1\n");
+    world.record(&[0, 1], MINUTE);
+    let mut again = World::new(&[("a", "x", &[]), ("b", "x", &[])]);
+    again.store.replay(&world.store.take_block()).unwrap();
+    again.recorder = Recorder::new(&again.store).awaiting_states();
+    again.tell(&[&state("A", AlertState::Firing, 30_000)], 2 * MINUTE);
+    assert_eq!(again.ask("{__name__=~'a|b'}"), ["a 1", "b 1"]);
+    again.tell(&[], 3 * MINUTE);
+    assert_eq!(again.ask("{__name__=~'a|b'}"), ["a 1", "b 1"]);
+}
+
+#[test]
+fn a_rule_that_never_worked_is_asked_when_it_is_due_and_no_more_often() {
+    let mut group = group(&[("a", "x * on (job) y", &[])]);
+    group.interval = Some(Duration::from_secs(180));
+    let mut world = World::of(group);
+    world.scrape(MINUTE, "x{i=\"1\"} 1\nx{i=\"2\"} 1\ny 1\n");
+    let failed: Vec<usize> =
+        (1..=6).map(|minute| world.record(&[0], minute * MINUTE).len()).collect();
+    assert_eq!(failed, [1, 0, 0, 1, 0, 0]);
+}
+
+#[test]
+fn what_a_rule_read_and_gave_is_counted() {
+    let mut world = World::new(&[("a", "sum by (i) (rate(x[5m]))", &[])]);
+    for minute in 1..=3 {
+        world.scrape(minute * MINUTE, &format!("x{{i=\"1\"}} {minute}\nx{{i=\"2\"}} {minute}\n"));
+    }
+    let due = world.recorder.take_due(&world.known, &[], 3 * MINUTE);
+    assert_eq!(due, [0]);
+    let recorded = world.recorder.record(0, 3 * MINUTE, &Options::default()).unwrap();
+    assert_eq!(recorded, Recorded { series: 2, read: tally::Read { series: 2, samples: 6 } });
+}
+
 type Texts<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
 
 fn group(rules: &[Texts<'_>]) -> Group {
@@ -175,6 +283,11 @@ fn group(rules: &[Texts<'_>]) -> Group {
         labels: Vec::new(),
         rules: rules.iter().map(rule).collect(),
     }
+}
+
+fn state(name: &str, state: AlertState, active_at: Millis) -> [(Labels, f64); 2] {
+    let labels = Labels::from_pairs([("alertname", name)]);
+    state_series::series(&labels, Some("page"), state, active_at)
 }
 
 /// A store with one target and the recorder; asks at the time of the last recording.
@@ -209,6 +322,13 @@ impl World {
     fn record(&mut self, due: &[usize], at: Millis) -> Vec<Failure> {
         self.now = at;
         self.recorder.evaluate(&self.known, due, at, &Options::default())
+    }
+
+    fn tell(&mut self, states: &[&[(Labels, f64); 2]], at: Millis) {
+        self.now = at;
+        let series = states.iter().flat_map(|pair| pair.iter());
+        let series = series.map(|(labels, value)| (labels, *value, at));
+        assert_eq!(self.recorder.tell_states(series, at), None);
     }
 
     /// Words the series without the label of the target.
