@@ -6,6 +6,7 @@
 mod params;
 mod write;
 mod kept;
+mod stats;
 mod query;
 mod series;
 mod rules;
@@ -29,7 +30,7 @@ const QUERIES_MAX: usize = 4;
 /// The longest a query may take, the wait included; `timeout=` can only shorten it.
 const QUERY_TIME_MAX: Duration = Duration::from_secs(30);
 /// The version whose API this is: clients choose by it which features they use.
-const API_VERSION: &str = "3.0.0";
+const API_VERSION: &str = "3.5.0";
 /// What Prometheus says of a `limit=` that was met.
 const TRUNCATED: &str = "results truncated due to limit";
 
@@ -57,6 +58,7 @@ pub(super) fn routes(context: &Arc<Context>) -> Router {
     Router::new()
         .route("/query", get(query::instant).post(query::instant))
         .route("/query_range", get(query::range).post(query::range))
+        .route("/query_exemplars", get(query::exemplars).post(query::exemplars))
         .route("/format_query", get(query::format).post(query::format))
         .route("/series", get(series::series).post(series::series))
         .route("/labels", get(series::labels).post(series::labels))

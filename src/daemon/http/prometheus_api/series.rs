@@ -11,6 +11,9 @@ use watchbell_metrics::series::Store;
 use crate::http::prometheus_api::params::Params;
 use crate::http::prometheus_api::{Api, Fault, QUERY_TIME_MAX, Reply};
 
+/// The most digits that the number of a character has in a spelled name.
+const CODE_DIGITS_MAX: usize = 6;
+
 pub(super) async fn series(State(api): State<Api>, params: Params) -> Result<Reply, Fault> {
     let (limit, range) = (params.limit()?, params.range()?);
     let selectors = params.selectors()?;
@@ -51,6 +54,10 @@ pub(super) async fn values(
     Path(name): Path<String>,
     params: Params,
 ) -> Result<Reply, Fault> {
+    let name = unescape(name);
+    if name.is_empty() {
+        return Err(Fault::bad_data(format!("invalid label name: {name:?}")));
+    }
     let (limit, range) = (params.limit()?, params.range()?);
     let selectors = params.selectors()?;
     api.run(QUERY_TIME_MAX, move |store| {
@@ -68,9 +75,11 @@ pub(super) async fn values(
 }
 
 pub(super) async fn metadata(State(api): State<Api>, params: Params) -> Result<Reply, Fault> {
-    let limit = params.limit()?;
-    let each = params.get("limit_per_metric").and_then(|text| text.parse().ok());
-    let each: usize = each.filter(|each| *each > 0).unwrap_or(usize::MAX);
+    // Zero families are zero families here; zero of each are all of each.
+    let limit = params.metadata_limit("limit")?.and_then(|limit| usize::try_from(limit).ok());
+    let each = params.metadata_limit("limit_per_metric")?;
+    let each = each.and_then(|each| usize::try_from(each).ok()).filter(|each| 0 < *each);
+    let (limit, each) = (limit.unwrap_or(usize::MAX), each.unwrap_or(usize::MAX));
     let wanted = params.get("metric").map(str::to_owned);
     api.run(QUERY_TIME_MAX, move |store| {
         let mut families: BTreeMap<String, Vec<Value>> = BTreeMap::new();
@@ -109,4 +118,50 @@ fn some_of(found: BTreeSet<String>, limit: usize) -> Reply {
     let truncated = limit < found.len();
     let some: Vec<Value> = found.into_iter().take(limit).map(Value::from).collect();
     Reply::of_some(&Value::from(some), truncated)
+}
+
+/// Undoes the spelling that clients give a name with other characters than letters, digits and
+/// `_`: `U__` in front, `__` for `_`, and `_2e_` for the character with that number. What is
+/// spelled otherwise is taken as it stands.
+fn unescape(name: String) -> String {
+    let Some(spelled) = name.strip_prefix("U__") else { return name };
+    let mut plain = String::with_capacity(spelled.len());
+    let mut rest = spelled;
+    while let Some((before, after)) = rest.split_once('_') {
+        plain.push_str(before);
+        let Some((code, tail)) = after.split_once('_') else { return name };
+        if code.is_empty() {
+            plain.push('_');
+        } else {
+            let number = u32::from_str_radix(code, 16).ok().and_then(char::from_u32);
+            let Some(character) = number.filter(|_| code.len() <= CODE_DIGITS_MAX) else {
+                return name;
+            };
+            plain.push(character);
+        }
+        rest = tail;
+    }
+    plain.push_str(rest);
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spelled_label_names_are_read() {
+        for (spelled, plain) in [
+            ("job", "job"),
+            ("U__job", "job"),
+            ("U__http_2e_status", "http.status"),
+            ("U__a__b", "a_b"),
+            ("U___1f600_", "\u{1f600}"),
+            ("U__a_b", "U__a_b"),
+            ("U__a_zz_", "U__a_zz_"),
+            ("U___0000000041_", "U___0000000041_"),
+        ] {
+            assert_eq!(unescape(spelled.to_owned()), plain);
+        }
+    }
 }

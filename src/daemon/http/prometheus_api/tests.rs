@@ -13,7 +13,7 @@ async fn faults_are_worded_as_prometheus_words_them() {
     for (path, text) in [
         ("query?query=sum(", "invalid parameter \"query\": 1:"),
         ("query", "invalid parameter \"query\": 1:1: parse error: "),
-        ("query?query=1&time=x", "invalid parameter \"time\": cannot parse \"x\""),
+        ("query?query=1&time=x", "invalid parameter \"time\": invalid time value for 'time': cannot parse \"x\""),
         ("query?query=1&timeout=x", "invalid parameter \"timeout\": cannot parse \"x\""),
         ("query?query=1&limit=-1", "invalid parameter \"limit\": limit must be non-negative"),
         ("query_range?query=1", "invalid parameter \"start\": cannot parse \"\""),
@@ -34,7 +34,12 @@ async fn faults_are_worded_as_prometheus_words_them() {
         ("series", "no match[] parameter provided"),
         ("series?match[]=up%2Bup", "invalid parameter \"match[]\""),
         ("series?match[]=up{", "invalid parameter \"match[]\": 1:"),
-        ("labels?start=9&end=0", "end timestamp must not be before start time"),
+        ("query?query=1&limit=x", "invalid parameter \"limit\": strconv.Atoi: parsing \"x\""),
+        ("query?query=1&lookback_delta=x", "error parsing lookback delta duration: cannot parse"),
+        ("query_exemplars?query=up&start=9&end=0", "end timestamp must not be before start"),
+        ("query_exemplars?query=sum(", "1:5: parse error: "),
+        ("metadata?limit=x", "limit must be a number"),
+        ("metadata?limit_per_metric=x", "limit_per_metric must be a number"),
         ("rules?type=x", "not supported value \"x\""),
     ] {
         let path = path.replace('[', "%5B").replace(']', "%5D").replace('{', "%7B");

@@ -11,7 +11,12 @@ use watchbell_metrics::sample::Millis;
 use crate::http::prometheus_api::{Reply, TRUNCATED};
 
 /// Writes the answer to a query; of the series beyond `limit` only a warning is left.
-pub(super) fn reply(mut evaluated: Evaluated, at: Millis, limit: usize) -> Reply {
+pub(super) fn reply(
+    mut evaluated: Evaluated,
+    at: Millis,
+    limit: usize,
+    stats: Option<&Json>,
+) -> Reply {
     let truncated = match &mut evaluated.value {
         Value::Vector(all) => cut(all, limit),
         Value::Matrix(all) => cut(all, limit),
@@ -22,6 +27,9 @@ pub(super) fn reply(mut evaluated: Evaluated, at: Millis, limit: usize) -> Reply
     }
     let mut out = String::from("{\"status\":\"success\",\"data\":{\"resultType\":");
     value(&evaluated.value, at, &mut out);
+    if let Some(stats) = stats {
+        push(&mut out, format_args!(",\"stats\":{stats}"));
+    }
     out.push('}');
     for (name, lines) in [("warnings", evaluated.warnings), ("infos", evaluated.infos)] {
         if !lines.is_empty() {
@@ -189,7 +197,7 @@ mod tests {
             ),
         ] {
             let evaluated = Evaluated { value, warnings: Vec::new(), infos: Vec::new() };
-            let Reply(text) = reply(evaluated, 1_700_000_000_123, usize::MAX);
+            let Reply(text) = reply(evaluated, 1_700_000_000_123, usize::MAX, None);
             let whole =
                 format!("{{\"status\":\"success\",\"data\":{{\"resultType\":{expected}}}}}");
             assert_eq!(text, whole);
@@ -207,7 +215,7 @@ mod tests {
             warnings: Vec::new(),
             infos: vec!["look here".to_owned()],
         };
-        let Reply(text) = reply(evaluated, 0, 1);
+        let Reply(text) = reply(evaluated, 0, 1, None);
         let parsed: Json = serde_json::from_str(&text).unwrap();
         assert_eq!(parsed["data"]["result"].as_array().unwrap().len(), 1);
         assert_eq!(parsed["warnings"][0], "results truncated due to limit");
