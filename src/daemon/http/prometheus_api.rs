@@ -5,8 +5,8 @@
 
 mod params;
 mod write;
+mod reading;
 mod kept;
-mod stats;
 mod query;
 mod series;
 mod rules;

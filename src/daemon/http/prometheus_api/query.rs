@@ -10,7 +10,7 @@ use watchbell_metrics::promql::{
 use watchbell_metrics::sample::{Millis, Source};
 
 use crate::http::prometheus_api::params::Params;
-use crate::http::prometheus_api::stats::Meter;
+use crate::http::prometheus_api::reading::{Meter, Reading};
 use crate::http::prometheus_api::{Api, Fault, Reply, kept, write};
 
 /// The most points of one series.
@@ -39,10 +39,8 @@ pub(super) async fn instant(State(api): State<Api>, params: Params) -> Result<Re
     let limit = params.limit()?;
     let at = params.time("time")?.unwrap_or_else(|| api.context.now().as_millis());
     let asked = Asked::read(&params, limit)?;
-    answer(&api, asked, (at, at), move |expr, source, options| {
-        eval_instant(expr, source, at, options)
-    })
-    .await
+    answer(&api, asked, at, move |expr, source, options| eval_instant(expr, source, at, options))
+        .await
 }
 
 pub(super) async fn range(State(api): State<Api>, params: Params) -> Result<Reply, Fault> {
@@ -75,35 +73,30 @@ pub(super) async fn range(State(api): State<Api>, params: Params) -> Result<Repl
     }
     let limits = &mut asked.options.limits;
     limits.steps_max = limits.steps_max.max(11_001);
-    answer(&api, asked, (start, end), move |expr, source, options| {
+    answer(&api, asked, end, move |expr, source, options| {
         eval_range(expr, source, start..=end, step, options)
     })
     .await
 }
 
-/// Evaluates on a thread of its own and writes the answer; `first` and `last` are the instants
-/// that are asked for.
+/// Evaluates on a thread of its own and writes the answer; what has no time of its own has `at`.
 async fn answer(
     api: &Api,
     asked: Asked,
-    (first, last): (Millis, Millis),
-    evaluate: impl FnOnce(&Expr, &dyn Source, &Options) -> Result<Evaluated, EvalError>
-    + Send
-    + 'static,
+    at: Millis,
+    evaluate: impl FnOnce(&Expr, &dyn Source, &Options) -> Result<Evaluated, EvalError> + Send + 'static,
 ) -> Result<Reply, Fault> {
     let (live, now) = (api.context.live.load_full(), api.context.now().as_millis());
     let meter = asked.with_stats.then(|| Meter::start(&api.context.clock));
     api.run(asked.time_limit, move |store| {
         let meter = meter.map(Meter::begun);
-        let (expr, options) = (&asked.expr, &asked.options);
-        let evaluated = match &meter {
-            Some(meter) => evaluate(expr, &meter.over(store), options),
-            None => evaluate(expr, store, options),
-        };
-        let mut evaluated = evaluated.map_err(|error| Fault::execution(error.message))?;
+        let reading = Reading::new(store, meter.as_ref());
+        let mut evaluated = evaluate(&asked.expr, &reading, &asked.options)
+            .map_err(|error| Fault::execution(error.message))?;
         let stats = meter.map(|meter| meter.read());
-        evaluated.warnings.extend(kept::missing(expr, store, &live.config, first, now));
-        Ok(write::reply(evaluated, last, asked.limit, stats.as_ref()))
+        let missing = kept::missing(&reading.into_selected(), store, &live.config, now);
+        evaluated.warnings.extend(missing);
+        Ok(write::reply(evaluated, at, asked.limit, stats.as_ref()))
     })
     .await?
 }

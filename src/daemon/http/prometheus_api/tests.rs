@@ -13,7 +13,10 @@ async fn faults_are_worded_as_prometheus_words_them() {
     for (path, text) in [
         ("query?query=sum(", "invalid parameter \"query\": 1:"),
         ("query", "invalid parameter \"query\": 1:1: parse error: "),
-        ("query?query=1&time=x", "invalid parameter \"time\": invalid time value for 'time': cannot parse \"x\""),
+        (
+            "query?query=1&time=x",
+            "invalid parameter \"time\": invalid time value for 'time': cannot parse \"x\"",
+        ),
         ("query?query=1&timeout=x", "invalid parameter \"timeout\": cannot parse \"x\""),
         ("query?query=1&limit=-1", "invalid parameter \"limit\": limit must be non-negative"),
         ("query_range?query=1", "invalid parameter \"start\": cannot parse \"\""),
@@ -253,6 +256,42 @@ async fn series_labels_and_values_are_found() {
 }
 
 #[tokio::test]
+async fn whoever_asks_for_stats_learns_what_the_query_read() {
+    let (house, now) = furnished();
+    let at = now / 1000 + 1;
+    for (query, sample_count) in [
+        ("1", 0),
+        ("http_requests_total", 2),
+        ("http_requests_total[1m]", 6),
+        ("rate(http_requests_total[20s])", 4),
+    ] {
+        let body = ask(&house, &format!("query?query={query}&time={at}&stats=all")).await;
+        let stats = &body["data"]["stats"];
+        assert_eq!(stats["samples"]["totalQueryableSamples"], sample_count, "{query}");
+        let timings = &stats["timings"];
+        assert!(timings["evalTotalTime"].as_f64() <= timings["execTotalTime"].as_f64());
+    }
+    let without = ask(&house, "query?query=1").await;
+    assert!(without["data"].get("stats").is_none(), "{without}");
+}
+
+#[tokio::test]
+async fn exemplars_are_none_and_only_selectors_have_any() {
+    let (house, _) = furnished();
+    let some = ask(&house, "query_exemplars?query=http_requests_total&start=0&end=1").await;
+    assert_eq!(some["data"], json!([]));
+    assert!(ask(&house, "query_exemplars?query=1").await.get("data").is_none());
+}
+
+#[tokio::test]
+async fn metadata_is_limited_in_families_and_in_each() {
+    let (house, _) = furnished();
+    assert_eq!(ask(&house, "metadata?limit=0").await["data"], json!({}));
+    let all = ask(&house, "metadata?limit=-1&limit_per_metric=0").await;
+    assert!(all["data"].get("http_requests_total").is_some(), "{all}");
+}
+
+#[tokio::test]
 async fn metadata_gives_types_and_helps() {
     let (house, _) = furnished();
     let body = ask(&house, "metadata?metric=http_requests_total").await;
@@ -278,6 +317,9 @@ async fn a_query_of_what_is_not_kept_says_so() {
     assert!(warning.contains("kept for 15m only"), "{warning}");
     let read = ask(&house, "query?query=rate(http_requests_total[1h])").await;
     assert!(read.get("warnings").is_none(), "a rule reads it: {read}");
+    let pinned =
+        format!("query?query=rate(temperature[1m]@{})", house.context.now().as_millis() / 1000);
+    assert!(ask(&house, &pinned).await.get("warnings").is_none(), "the pin lies near");
     let older = ask(&house, "query?query=rate(http_requests_total[60d])").await;
     assert!(older["warnings"][0].as_str().unwrap().contains("kept for 35d only"), "{older}");
 }

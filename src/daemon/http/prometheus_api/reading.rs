@@ -1,19 +1,37 @@
-//! What a query cost, for whoever asks with `stats=`.
+//! What a query reads of the store, and what it cost, for whoever asks with `stats=`.
 //!
-//! Counts the samples that were read from the store, each once however many steps read it; what
-//! each step read is not counted.
+//! Counts the samples that were read, each once however many steps read it; what each step read
+//! is not counted.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use watchbell_metrics::label::{Labels, Matcher};
 use watchbell_metrics::sample::{Millis, Sample, SeriesView, Source, TimeRange};
 use watchbell_metrics::series::Store;
 
 use crate::clock::Clock;
+
+/// The store as one query sees it.
+#[derive(Debug)]
+pub(super) struct Reading<'s> {
+    store: &'s Store,
+    selected: Mutex<Vec<Selected>>,
+    /// Where samples are counted.
+    sample_count: Option<Arc<AtomicU64>>,
+}
+
+/// What one selector of a query asked the store for.
+#[derive(Clone, Debug)]
+pub(super) struct Selected {
+    pub(super) matchers: Vec<Matcher>,
+    /// From when on.
+    pub(super) from: Millis,
+}
 
 /// Measures one query.
 #[derive(Debug)]
@@ -22,6 +40,30 @@ pub(super) struct Meter {
     asked: Duration,
     begun: Duration,
     sample_count: Arc<AtomicU64>,
+}
+
+impl<'s> Reading<'s> {
+    pub(super) fn new(store: &'s Store, meter: Option<&Meter>) -> Self {
+        let sample_count = meter.map(|meter| Arc::clone(&meter.sample_count));
+        Self { store, selected: Mutex::default(), sample_count }
+    }
+
+    /// Returns what was asked for.
+    pub(super) fn into_selected(self) -> Vec<Selected> {
+        self.selected.into_inner()
+    }
+}
+
+impl Source for Reading<'_> {
+    fn select(&self, matchers: &[Matcher], range: TimeRange) -> Vec<Arc<dyn SeriesView>> {
+        self.selected.lock().push(Selected { matchers: matchers.to_vec(), from: range.from });
+        let found = self.store.select(matchers, range);
+        let Some(sample_count) = &self.sample_count else { return found };
+        let counted = |series| -> Arc<dyn SeriesView> {
+            Arc::new(Counted { series, sample_count: Arc::clone(sample_count) })
+        };
+        found.into_iter().map(counted).collect()
+    }
 }
 
 impl Meter {
@@ -35,11 +77,6 @@ impl Meter {
     /// Notes that the query has its place.
     pub(super) fn begun(self) -> Self {
         Self { begun: self.clock.elapsed(), ..self }
-    }
-
-    /// Returns the store as the query should read it.
-    pub(super) fn over<'s>(&self, store: &'s Store) -> Counting<'s> {
-        Counting { store, sample_count: Arc::clone(&self.sample_count) }
     }
 
     /// Says what it cost, in Prometheus's shape.
@@ -59,22 +96,6 @@ impl Meter {
             },
             "samples": { "totalQueryableSamples": sample_count, "peakSamples": sample_count },
         })
-    }
-}
-
-/// The store, counting what is read of it.
-#[derive(Debug)]
-pub(super) struct Counting<'s> {
-    store: &'s Store,
-    sample_count: Arc<AtomicU64>,
-}
-
-impl Source for Counting<'_> {
-    fn select(&self, matchers: &[Matcher], range: TimeRange) -> Vec<Arc<dyn SeriesView>> {
-        let counted = |series| -> Arc<dyn SeriesView> {
-            Arc::new(Counted { series, sample_count: Arc::clone(&self.sample_count) })
-        };
-        self.store.select(matchers, range).into_iter().map(counted).collect()
     }
 }
 

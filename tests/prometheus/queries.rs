@@ -1,0 +1,109 @@
+//! Many queries, each at several instants and over a range; every difference has its reason here.
+
+use crate::side::{Side, encode};
+use crate::verdict::{self, Strictness};
+use crate::world::World;
+
+const QUERIES: &str = include_str!("queries.promql");
+/// When they are asked, seconds after the recording began; no sample lies on an edge of a window.
+const INSTANTS: [i64; 3] = [250, 605, 890];
+/// Start, end and step of the range.
+const RANGE: (i64, i64, i64) = (120, 880, 37);
+
+/// Which Prometheus answers otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum In {
+    /// Only version 2.
+    Two,
+    /// Only version 3.
+    Three,
+    /// Every version.
+    All,
+}
+
+/// Queries whose answers differ, and why.
+const DIFFERENCES: &[(In, &str, &str)] = &[];
+
+/// Compares all answers; returns what differs without a listed reason, or no longer differs.
+pub(crate) async fn compare(world: &World) -> Vec<String> {
+    let mut faults = Vec::new();
+    let (mut count, mut equal) = (0, 0);
+    for query in queries(world) {
+        count += 1;
+        let listed = DIFFERENCES.iter().find(|(place, text, _)| {
+            *text == query.written
+                && match place {
+                    In::Two => world.version == 2,
+                    In::Three => world.version == 3,
+                    In::All => true,
+                }
+        });
+        let verdict = compare_query(world, &query.text).await;
+        match (verdict, listed) {
+            (Ok(()), None) => equal += 1,
+            (Err(_), Some(_)) => {}
+            (Err(words), None) => faults.push(format!("{}: {words}", query.written)),
+            (Ok(()), Some((_, _, reason))) => {
+                faults.push(format!("{}: no longer differs: {reason}", query.written));
+            }
+        }
+    }
+    eprintln!(
+        "Prometheus {}: {equal} of {count} queries have equal answers at {} instants and over a \
+         range; {} differ for a listed reason",
+        world.version,
+        INSTANTS.len(),
+        count - equal - faults.len()
+    );
+    assert!(150 <= equal + faults.len(), "only {count} queries");
+    faults
+}
+
+struct Query {
+    /// As it stands in the file.
+    written: &'static str,
+    /// As it is sent.
+    text: String,
+}
+
+/// Reads the file: one query in a line, except where a raw string goes on.
+fn queries(world: &World) -> impl Iterator<Item = Query> {
+    let at = world.instant(INSTANTS[1]);
+    let mut rest = QUERIES;
+    std::iter::from_fn(move || {
+        loop {
+            let is_open = |end: &usize| rest[..*end].matches('`').count() % 2 == 0;
+            let end = rest.match_indices('\n').map(|(end, _)| end).find(is_open)?;
+            let line = &rest[..end];
+            rest = &rest[end + 1..];
+            if !line.is_empty() && !line.starts_with('#') {
+                return Some(Query { written: line, text: line.replace("$at", &at) });
+            }
+        }
+    })
+}
+
+async fn compare_query(world: &World, text: &str) -> Result<(), String> {
+    let notes = 3 <= world.version;
+    for (index, seconds) in INSTANTS.into_iter().enumerate() {
+        let at = world.instant(seconds);
+        let parameters = encode(&[("query", text), ("time", &at)]);
+        // Forms and query strings in turn.
+        let ask = async |side: &Side| match index % 2 {
+            0 => side.get(&format!("/api/v1/query?{parameters}")).await,
+            _ => side.post("/api/v1/query", &parameters).await,
+        };
+        let (ours, theirs) = (ask(&world.ours).await, ask(&world.theirs).await);
+        let strictness = Strictness { order: text.starts_with("sort"), notes };
+        verdict::compare(&ours, &theirs, strictness)
+            .map_err(|words| format!("at {seconds} s {words}"))?;
+    }
+    let (start, end, step) = RANGE;
+    let (start, end) = (world.instant(start), world.instant(end));
+    let parameters =
+        encode(&[("query", text), ("start", &start), ("end", &end), ("step", &step.to_string())]);
+    let path = format!("/api/v1/query_range?{parameters}");
+    let (ours, theirs) = (world.ours.get(&path).await, world.theirs.get(&path).await);
+    verdict::compare(&ours, &theirs, Strictness { order: true, notes })
+        .map_err(|words| format!("over the range {words}"))
+}
