@@ -16,10 +16,19 @@ mod world;
 mod verdict;
 #[path = "prometheus/queries.rs"]
 mod queries;
+#[path = "prometheus/endpoints.rs"]
+mod endpoints;
+#[path = "prometheus/grafana.rs"]
+mod grafana;
+#[path = "prometheus/promtool.rs"]
+mod promtool;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_questions_have_the_same_answers() {
     let Some(world) = world::World::start().await else { return };
-    let faults = queries::compare(&world).await;
+    let mut faults = queries::compare(&world).await;
+    faults.extend(endpoints::compare(&world).await);
+    faults.extend(grafana::compare(&world).await);
+    faults.extend(promtool::compare(&world).await);
     assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.join("\n"));
 }

@@ -9,7 +9,7 @@ use crate::side::Answer;
 /// Numbers may differ by this share, because sums are taken in another order.
 const SHARE_MAX: f64 = 1e-12;
 /// And by this much where terms of about one cancel each other.
-const REST_MAX: f64 = 1e-15;
+const REST_MAX: f64 = 1e-14;
 
 /// How a query's answers are compared.
 #[derive(Clone, Copy, Debug)]
@@ -95,10 +95,13 @@ fn same(ours: &Value, theirs: &Value) -> bool {
             ours.len() == theirs.len()
                 && ours.iter().zip(theirs).all(|(one, other)| same(one, other))
         }
+        // The very same number must have the very same text.
         (Value::String(ours), Value::String(theirs)) => {
             ours == theirs
                 || match (ours.parse::<f64>(), theirs.parse::<f64>()) {
-                    (Ok(ours), Ok(theirs)) => is_close(ours, theirs),
+                    (Ok(ours), Ok(theirs)) => {
+                        ours.to_bits() != theirs.to_bits() && is_close(ours, theirs)
+                    }
                     _ => false,
                 }
         }
@@ -107,9 +110,7 @@ fn same(ours: &Value, theirs: &Value) -> bool {
 }
 
 fn is_close(ours: f64, theirs: f64) -> bool {
-    ours == theirs
-        || (ours.is_nan() && theirs.is_nan())
-        || (ours - theirs).abs() <= REST_MAX.max(SHARE_MAX * ours.abs().max(theirs.abs()))
+    (ours - theirs).abs() <= REST_MAX.max(SHARE_MAX * ours.abs().max(theirs.abs()))
 }
 
 /// The order of notes is not defined.

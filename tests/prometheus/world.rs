@@ -49,8 +49,7 @@ impl World {
     /// Starts both and waits until both know everything; none where a real one is absent.
     pub(crate) async fn start() -> Option<Self> {
         let exporter = NodeExporter::start()?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let began = (i64::try_from(now).unwrap() - AGE) / TICK * TICK;
+        let began = (wall() - AGE) / TICK * TICK;
         let recorded = [
             ("shop", record_shop(began)),
             ("node", record_node(&exporter, began)),
@@ -77,10 +76,21 @@ impl World {
         Some(Self { ours, theirs, version, began, daemon, folder, _prometheus, _exporter })
     }
 
+    /// Returns the time that it is, whole seconds.
+    pub(crate) fn now(&self) -> String {
+        wall().to_string()
+    }
+
     /// Returns an instant some seconds after the recording began, between two samples.
     pub(crate) fn instant(&self, seconds: i64) -> String {
         format!("{}.1", self.began + seconds)
     }
+}
+
+#[allow(clippy::disallowed_methods, reason = "samples must be of today to be taken")]
+fn wall() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_secs()).unwrap()
 }
 
 struct Recording {
@@ -145,7 +155,7 @@ fn record(began: i64, comments: &str, ticks: Vec<Vec<Sampled>>) -> Recording {
 
 fn our_config(targets: &[(&str, String)], live: &str) -> String {
     use std::fmt::Write as _;
-    let mut config = "[history]\nraw = \"2h\"\n[collect]\nhost = false\n".to_owned();
+    let mut config = "[history]\nraw = \"2h\"\n[collect]\nown = false\n".to_owned();
     for (job, address) in targets {
         write!(
             config,

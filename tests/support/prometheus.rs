@@ -6,6 +6,9 @@ use std::process::{Child, Command, Stdio};
 
 use super::daemon::{Folder, free_port};
 
+/// What version 3 does only when it is asked to; version 2 passes over it.
+const FEATURES: &str = "promql-experimental-functions,promql-delayed-name-removal";
+
 /// A running Prometheus; it is ended when this is dropped.
 pub struct Prometheus {
     child: Child,
@@ -26,6 +29,7 @@ impl Prometheus {
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("tsdb").display()))
             .arg(format!("--web.listen-address={address}"))
+            .arg(format!("--enable-feature={FEATURES}"))
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
             .stderr(output)

@@ -130,15 +130,16 @@ impl Fault {
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        let body = json!({ "status": "error", "errorType": self.kind, "error": self.text });
-        (self.status, axum::Json(body)).into_response()
+        let (kind, text) = (Value::from(self.kind), Value::from(self.text));
+        let body = format!("{{\"status\":\"error\",\"errorType\":{kind},\"error\":{text}}}");
+        (self.status, Reply(body)).into_response()
     }
 }
 
 impl Reply {
     /// A success without warnings.
     fn of(data: &Value) -> Self {
-        Self(json!({ "status": "success", "data": data }).to_string())
+        Self(format!("{{\"status\":\"success\",\"data\":{data}}}"))
     }
 
     /// The same, where some of it may have been left out.
@@ -146,7 +147,8 @@ impl Reply {
         if !truncated {
             return Self::of(data);
         }
-        Self(json!({ "status": "success", "data": data, "warnings": [TRUNCATED] }).to_string())
+        let warnings = json!([TRUNCATED]);
+        Self(format!("{{\"status\":\"success\",\"data\":{data},\"warnings\":{warnings}}}"))
     }
 }
 

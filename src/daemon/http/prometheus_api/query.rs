@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 use watchbell_metrics::promql::{
     EvalError, Evaluated, Expr, Options, ValueType, eval_instant, eval_range,
@@ -102,16 +104,16 @@ async fn answer(
 }
 
 /// Answers that there are none: exemplars are read over and not kept.
-pub(super) async fn exemplars(params: Params) -> Result<Reply, Fault> {
+pub(super) async fn exemplars(params: Params) -> Result<Response, Fault> {
     let range = params.range()?;
     if range.to <= range.from {
         return Err(Fault::bad_data("end timestamp must not be before start timestamp"));
     }
     let expr = params.parsed().map_err(Fault::bad_data)?;
     if expr.selectors().is_empty() {
-        return Ok(Reply("{\"status\":\"success\"}".to_owned()));
+        return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    Ok(Reply::of(&Value::Array(Vec::new())))
+    Ok(Reply::of(&Value::Array(Vec::new())).into_response())
 }
 
 pub(super) async fn format(params: Params) -> Result<Reply, Fault> {

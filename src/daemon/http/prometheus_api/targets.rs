@@ -54,14 +54,15 @@ fn discovered(target: &TargetStatus) -> Labels {
     let uri = target.url.parse::<Uri>().ok();
     let uri = uri.as_ref();
     let part = |part: Option<&str>| part.unwrap_or_default().to_owned();
-    Labels::from_pairs([
-        ("job", part(target.labels.get("job"))),
+    let own = [
         ("__address__", part(uri.and_then(Uri::authority).map(|host| host.as_str()))),
         ("__scheme__", part(uri.and_then(Uri::scheme_str))),
         ("__metrics_path__", part(uri.map(Uri::path))),
         ("__scrape_interval__", duration(target.interval_seconds)),
         ("__scrape_timeout__", duration(target.timeout_seconds)),
-    ])
+    ];
+    let given = target.labels.iter().filter(|(name, _)| *name != "instance");
+    Labels::from_pairs(given.map(|(name, value)| (name, value.to_owned())).chain(own))
 }
 
 /// Writes a length of time as Prometheus does: `1m30s`, in milliseconds at the finest; weeks and
