@@ -72,8 +72,8 @@ fn compare_results(ours: &Value, theirs: &Value, order: bool) -> Result<(), Stri
         let Some(their_values) = their_series.get(labels) else {
             return Err(differ("labels", labels, &theirs.to_string()));
         };
-        if !same(values, their_values) {
-            return Err(differ(labels, &values.to_string(), &their_values.to_string()));
+        if let Some((ours, theirs)) = unlike(values, their_values) {
+            return Err(differ(labels, &ours.to_string(), &theirs.to_string()));
         }
     }
     Ok(())
@@ -86,6 +86,19 @@ fn series(result: &Value) -> Option<Vec<(String, Value)>> {
         Some((one.get("metric")?.to_string(), values))
     };
     result.as_array()?.iter().map(pair).collect()
+}
+
+/// Returns the first points that differ, or all where there are not as many.
+fn unlike<'v>(ours: &'v Value, theirs: &'v Value) -> Option<(&'v Value, &'v Value)> {
+    if same(ours, theirs) {
+        return None;
+    }
+    let points =
+        |values: &'v Value| values.as_array().filter(|points| points.iter().all(Value::is_array));
+    let pairs = points(ours).zip(points(theirs)).filter(|(one, other)| one.len() == other.len());
+    let first = pairs
+        .and_then(|(one, other)| one.iter().zip(other).find(|(ours, theirs)| !same(ours, theirs)));
+    first.or(Some((ours, theirs)))
 }
 
 /// Tells whether two values are the same; numbers, inside strings too, need only be very close.

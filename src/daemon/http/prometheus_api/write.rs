@@ -10,6 +10,9 @@ use watchbell_metrics::sample::Millis;
 
 use crate::http::prometheus_api::{Reply, TRUNCATED};
 
+/// The most decimal places of a number that lies halfway between two texts of 17 digits.
+const TIE_PLACES_MAX: usize = 24;
+
 /// Writes the answer to a query; of the series beyond `limit` only a warning is left.
 pub(super) fn reply(
     mut evaluated: Evaluated,
@@ -125,11 +128,40 @@ impl std::fmt::Display for Number {
         if size.is_infinite() {
             return formatter.write_str(if self.0 > 0.0 { "+Inf" } else { "-Inf" });
         }
-        if size == 0.0 || (1e-6..1e21).contains(&size) {
-            return write!(formatter, "{}", self.0);
+        if !(size == 0.0 || (1e-6..1e21).contains(&size)) {
+            return formatter.write_str(&exponent(self.0));
         }
-        formatter.write_str(&exponent(self.0))
+        match to_even(self.0) {
+            Some(text) => formatter.write_str(&text),
+            None => write!(formatter, "{}", self.0),
+        }
     }
+}
+
+/// Returns the shorter text where the whole one lies halfway between two short ones that both
+/// mean the number: Go takes the even one.
+fn to_even(value: f64) -> Option<String> {
+    // Of a longer fraction the short texts have fewer digits than one less.
+    let places = fraction_bits(value).filter(|places| *places <= TIE_PLACES_MAX)?;
+    let short = value.to_string();
+    let (_, digits) = short.split_once('.')?;
+    if digits.len() + 1 != places {
+        return None;
+    }
+    let mut below = format!("{value:.places$}");
+    below.pop();
+    let is_even = below.ends_with(['0', '2', '4', '6', '8']);
+    (is_even && below.parse() == Ok(value)).then_some(below)
+}
+
+/// Returns how many binary, and so decimal, places the fraction of a number has.
+fn fraction_bits(value: f64) -> Option<usize> {
+    const MANTISSA_BITS: u32 = 52;
+    let bits = value.to_bits();
+    let exponent = i32::try_from((bits >> MANTISSA_BITS) & 0x7ff).ok()? - 1023;
+    let mantissa = (bits & ((1 << MANTISSA_BITS) - 1)) | (1 << MANTISSA_BITS);
+    let places = i32::try_from(MANTISSA_BITS - mantissa.trailing_zeros()).ok()? - exponent;
+    usize::try_from(places).ok()
 }
 
 /// Go's format `e`: `1e+00`, `4.2e-02`.
@@ -168,6 +200,11 @@ mod tests {
             (f64::NAN, "NaN"),
             (f64::INFINITY, "+Inf"),
             (f64::NEG_INFINITY, "-Inf"),
+            (0.5, "0.5"),
+            (1.000_000_059_604_644_8, "1.0000000596046448"),
+            // Halfway between two texts of 16 digits: the even one.
+            (-0.790_107_727_050_781_25, "-0.7901077270507812"),
+            (0.790_107_727_050_781_25, "0.7901077270507812"),
         ] {
             assert_eq!(Number(value).to_string(), expected);
         }
