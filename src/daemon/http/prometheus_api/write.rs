@@ -52,8 +52,9 @@ fn cut<T>(all: &mut Vec<T>, limit: usize) -> bool {
 fn value(value: &Value, at: Millis, out: &mut String) {
     match value {
         Value::Scalar(number) => {
-            out.push_str("\"scalar\",\"result\":");
-            point(at, *number, out);
+            out.push_str("\"scalar\",\"result\":[");
+            time(at, out);
+            push(out, format_args!(",\"{}\"]", Plain(*number)));
         }
         Value::String(text) => {
             out.push_str("\"string\",\"result\":[");
@@ -122,14 +123,24 @@ pub(super) struct Number(pub(super) f64);
 impl std::fmt::Display for Number {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let size = self.0.abs();
+        if size == 0.0 || (1e-6..1e21).contains(&size) || !size.is_finite() {
+            return Plain(self.0).fmt(formatter);
+        }
+        formatter.write_str(&exponent(self.0))
+    }
+}
+
+/// A number as Go's `strconv` writes it with format `f`, however long that is: how Prometheus
+/// writes the one number of a scalar.
+struct Plain(f64);
+
+impl std::fmt::Display for Plain {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.0.is_nan() {
             return formatter.write_str("NaN");
         }
-        if size.is_infinite() {
+        if self.0.is_infinite() {
             return formatter.write_str(if self.0 > 0.0 { "+Inf" } else { "-Inf" });
-        }
-        if !(size == 0.0 || (1e-6..1e21).contains(&size)) {
-            return formatter.write_str(&exponent(self.0));
         }
         match to_even(self.0) {
             Some(text) => formatter.write_str(&text),
@@ -219,6 +230,7 @@ mod tests {
         let sample = |at, value| Sample { at, value };
         for (value, expected) in [
             (Value::Scalar(1.5), r#""scalar","result":[1700000000.123,"1.5"]"#),
+            (Value::Scalar(1e21), r#""scalar","result":[1700000000.123,"1000000000000000000000"]"#),
             (Value::String("a\"b".to_owned()), r#""string","result":[1700000000.123,"a\"b"]"#),
             (Value::Vector(Vec::new()), r#""vector","result":[]"#),
             (
