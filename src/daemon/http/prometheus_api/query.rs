@@ -18,6 +18,10 @@ use crate::http::prometheus_api::{Api, Fault, Reply, kept, write};
 /// The most points of one series.
 const POINTS_MAX: i64 = 11_000;
 
+/// The most samples of one query: 400 MB. All queries at once must leave memory to the daemon's
+/// own work.
+const SAMPLES_MAX: usize = 25_000_000;
+
 /// What every query is asked with; read in the order in which Prometheus finds faults.
 struct Asked {
     time_limit: Duration,
@@ -30,7 +34,8 @@ struct Asked {
 impl Asked {
     fn read(params: &Params, limit: usize) -> Result<Self, Fault> {
         let time_limit = params.time_limit()?;
-        let options = Options { lookback: params.lookback()?, ..Options::default() };
+        let mut options = Options { lookback: params.lookback()?, ..Options::default() };
+        options.limits.samples_max = SAMPLES_MAX;
         let expr = params.expression()?;
         let with_stats = params.get("stats").is_some();
         Ok(Self { time_limit, options, expr, limit, with_stats })
@@ -90,7 +95,7 @@ async fn answer(
 ) -> Result<Reply, Fault> {
     let (live, now) = (api.context.live.load_full(), api.context.now().as_millis());
     let meter = asked.with_stats.then(|| Meter::start(&api.context.clock));
-    api.run(asked.time_limit, move |store| {
+    api.query(asked.time_limit, move |store, _deadline| {
         let meter = meter.map(Meter::begun);
         let reading = Reading::new(store, meter.as_ref());
         let mut evaluated = evaluate(&asked.expr, &reading, &asked.options)

@@ -9,8 +9,11 @@ use watchbell_metrics::sample::{Source as _, TimeRange};
 use watchbell_metrics::series::Store;
 
 use crate::http::prometheus_api::params::Params;
-use crate::http::prometheus_api::{Api, Fault, QUERY_TIME_MAX, Reply};
+use crate::http::prometheus_api::place::Deadline;
+use crate::http::prometheus_api::{Api, Fault, Reply};
 
+/// After so many series it is asked whether time is up.
+const LOOK_EVERY: usize = 1000;
 /// The most digits that the number of a character has in a spelled name.
 const CODE_DIGITS_MAX: usize = 6;
 
@@ -20,9 +23,9 @@ pub(super) async fn series(State(api): State<Api>, params: Params) -> Result<Rep
     if selectors.is_empty() {
         return Err(Fault::bad_data("no match[] parameter provided"));
     }
-    api.run(QUERY_TIME_MAX, move |store| {
+    api.look_up(move |store, deadline| {
         let mut found = BTreeSet::new();
-        visit(store, &selectors, range, |labels| {
+        visit(store, deadline, &selectors, range, |labels| {
             found.insert(labels.clone());
         });
         let truncated = limit < found.len();
@@ -35,9 +38,9 @@ pub(super) async fn series(State(api): State<Api>, params: Params) -> Result<Rep
 pub(super) async fn labels(State(api): State<Api>, params: Params) -> Result<Reply, Fault> {
     let (limit, range) = (params.limit()?, params.range()?);
     let selectors = params.selectors()?;
-    api.run(QUERY_TIME_MAX, move |store| {
+    api.look_up(move |store, deadline| {
         let mut found = BTreeSet::new();
-        visit(store, &selectors, range, |labels| {
+        visit(store, deadline, &selectors, range, |labels| {
             for (name, _) in labels.iter() {
                 if !found.contains(name) {
                     found.insert(name.to_owned());
@@ -60,9 +63,9 @@ pub(super) async fn values(
     }
     let (limit, range) = (params.limit()?, params.range()?);
     let selectors = params.selectors()?;
-    api.run(QUERY_TIME_MAX, move |store| {
+    api.look_up(move |store, deadline| {
         let mut found = BTreeSet::new();
-        visit(store, &selectors, range, |labels| {
+        visit(store, deadline, &selectors, range, |labels| {
             if let Some(value) = labels.get(&name)
                 && !found.contains(value)
             {
@@ -81,7 +84,7 @@ pub(super) async fn metadata(State(api): State<Api>, params: Params) -> Result<R
     let each = each.and_then(|each| usize::try_from(each).ok()).filter(|each| 0 < *each);
     let (limit, each) = (limit.unwrap_or(usize::MAX), each.unwrap_or(usize::MAX));
     let wanted = params.get("metric").map(str::to_owned);
-    api.run(QUERY_TIME_MAX, move |store| {
+    api.look_up(move |store, _| {
         let mut families: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         for (name, kind, help) in store.metadata() {
             if wanted.as_ref().is_some_and(|wanted| *wanted != name) {
@@ -98,9 +101,11 @@ pub(super) async fn metadata(State(api): State<Api>, params: Params) -> Result<R
     .await
 }
 
-/// Shows the labels of every series that some selector chooses; without selectors, of all.
+/// Shows the labels of every series that some selector chooses; without selectors, of all. Ends
+/// early where nobody waits for the answer any more.
 fn visit(
     store: &Store,
+    deadline: &Deadline,
     selectors: &[Vec<Matcher>],
     range: TimeRange,
     mut see: impl FnMut(&Labels),
@@ -108,7 +113,10 @@ fn visit(
     let everything: [Vec<Matcher>; 1] = [Vec::new()];
     let selectors = if selectors.is_empty() { &everything[..] } else { selectors };
     for matchers in selectors {
-        for series in store.select(matchers, range) {
+        for (index, series) in store.select(matchers, range).iter().enumerate() {
+            if index % LOOK_EVERY == 0 && deadline.is_over() {
+                return;
+            }
             see(series.labels());
         }
     }

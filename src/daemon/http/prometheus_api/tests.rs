@@ -328,20 +328,60 @@ async fn a_query_of_what_is_not_kept_says_so() {
 #[tokio::test]
 async fn a_query_without_a_place_in_time_is_a_timeout() {
     let house = House::new();
-    let places = Arc::new(Semaphore::new(0));
-    let api = Api { context: Arc::clone(&house.context), places };
-    let answer = api.run(Duration::from_millis(1), |_| ()).await.unwrap_err();
+    let time = Duration::from_millis(1);
+    let deadline = Deadline::after(&house.context.clock, time);
+    let answer = Places::of(0).run(&house.context.series, deadline, |_, _| ()).await.unwrap_err();
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.kind, "timeout");
+    assert_eq!(answer.text, "query timed out in query queue");
 }
 
 #[tokio::test]
 async fn a_query_that_panics_is_a_fault_of_ours_and_gives_its_place_back() {
     let house = House::new();
-    let places = Arc::new(Semaphore::new(1));
-    let api = Api { context: Arc::clone(&house.context), places: Arc::clone(&places) };
-    let answer = api.run(QUERY_TIME_MAX, |_| panic!("an index was wrong")).await;
+    let places = Places::of(1);
+    let deadline = Deadline::after(&house.context.clock, TIME_MAX);
+    let answer =
+        places.run(&house.context.series, deadline, |_, _| panic!("an index was wrong")).await;
     let fault: Fault = answer.map(|(): ()| ()).unwrap_err();
     assert_eq!(fault.kind, "internal");
-    assert_eq!(places.available_permits(), 1);
+    assert_eq!(places.free(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_whose_time_is_up_learns_it_and_gives_its_place_back() {
+    let house = House::new();
+    let places = Places::of(1);
+    let deadline = Deadline::after(&house.context.clock, Duration::from_millis(1));
+    let until_over = |_: &Store, deadline: &Deadline| {
+        while !deadline.is_over() {
+            std::thread::yield_now();
+        }
+    };
+    let answer = places.run(&house.context.series, deadline, until_over).await;
+    assert_eq!(answer.unwrap_err().text, "query timed out in expression evaluation");
+    let next = Deadline::after(&house.context.clock, TIME_MAX);
+    assert_eq!(places.run(&house.context.series, next, |_, _| 1).await, Ok(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_for_a_client_that_has_gone_learns_it() {
+    let house = House::new();
+    let places = Places::of(1);
+    let deadline = Deadline::after(&house.context.clock, TIME_MAX);
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let until_over = |_: &Store, deadline: &Deadline| {
+        begun.send(()).unwrap();
+        while !deadline.is_over() {
+            std::thread::yield_now();
+        }
+    };
+    tokio::select! {
+        _ = places.run(&house.context.series, deadline, until_over) => {
+            panic!("nobody told it to end")
+        }
+        begun = has_begun => begun.unwrap(),
+    }
+    let next = Deadline::after(&house.context.clock, TIME_MAX);
+    assert_eq!(places.run(&house.context.series, next, |_, _| 1).await, Ok(1));
 }
