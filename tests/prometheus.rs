@@ -22,6 +22,8 @@ mod endpoints;
 mod grafana;
 #[path = "prometheus/promtool.rs"]
 mod promtool;
+#[path = "prometheus/hostile.rs"]
+mod hostile;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_questions_have_the_same_answers() {

@@ -132,21 +132,11 @@ struct Query {
     text: String,
 }
 
-/// Reads the file: one query in a line, except where a raw string goes on.
+/// Reads the file: one query in a line.
 fn queries(world: &World) -> impl Iterator<Item = Query> {
     let at = world.instant(INSTANTS[1]);
-    let mut rest = QUERIES;
-    std::iter::from_fn(move || {
-        loop {
-            let is_open = |end: &usize| rest[..*end].matches('`').count() % 2 == 0;
-            let end = rest.match_indices('\n').map(|(end, _)| end).find(is_open)?;
-            let line = &rest[..end];
-            rest = &rest[end + 1..];
-            if !line.is_empty() && !line.starts_with('#') {
-                return Some(Query { written: line, text: line.replace("$at", &at) });
-            }
-        }
-    })
+    let lines = QUERIES.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(move |line| Query { written: line, text: line.replace("$at", &at) })
 }
 
 async fn compare_query(world: &World, text: &str) -> Result<(), String> {

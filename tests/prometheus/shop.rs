@@ -67,7 +67,7 @@ fn gauges(tick: u32, out: &mut Vec<Sampled>) {
     ] {
         out.push((format!("shop_temperature_celsius{{room={room:?}}}"), value));
     }
-    let flip = if tick % 2 == 0 { f64::NAN } else { at };
+    let flip = if tick.is_multiple_of(2) { f64::NAN } else { at };
     for (kind, value) in [
         ("nan", f64::NAN),
         ("inf", f64::INFINITY),

@@ -40,7 +40,7 @@ pub(crate) struct World {
     /// When the recording began, whole seconds: a multiple of a tick.
     pub(crate) began: i64,
     pub(crate) daemon: Daemon,
-    pub(crate) folder: Folder,
+    _folder: Folder,
     _prometheus: Prometheus,
     _exporter: NodeExporter,
 }
@@ -72,8 +72,8 @@ impl World {
             assert!(known, "{name} did not take {wanted} samples in time\n{}", logs());
         }
         let version = major(&theirs.get("/api/v1/status/buildinfo").await.json);
-        let (_prometheus, _exporter) = (prometheus, exporter);
-        Some(Self { ours, theirs, version, began, daemon, folder, _prometheus, _exporter })
+        let (_prometheus, _exporter, _folder) = (prometheus, exporter, folder);
+        Some(Self { ours, theirs, version, began, daemon, _prometheus, _exporter, _folder })
     }
 
     /// Returns the time that it is, whole seconds.

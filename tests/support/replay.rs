@@ -69,7 +69,8 @@ async fn show(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> impl Int
     let client = agent.and_then(|agent| agent.split('/').next()).unwrap_or_default();
     let mut given = shared.given.lock();
     let count = given.entry(client.to_owned()).or_default();
-    let body = shared.bodies.get(*count).or(shared.bodies.last()).cloned().unwrap_or_default();
+    let body =
+        shared.bodies.get(*count).or_else(|| shared.bodies.last()).cloned().unwrap_or_default();
     *count += 1;
     ([("content-type", "text/plain; version=0.0.4")], body)
 }

@@ -85,7 +85,7 @@ fn duration(seconds: f64) -> String {
     let mut rest = (seconds * 1000.0).round() as u64;
     let mut text = String::new();
     for (unit, size, is_whole_only) in UNITS {
-        if size <= rest && (!is_whole_only || rest % size == 0) {
+        if size <= rest && (!is_whole_only || rest.is_multiple_of(size)) {
             text.push_str(&format!("{}{unit}", rest / size));
             rest %= size;
         }
