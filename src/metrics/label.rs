@@ -4,6 +4,7 @@
 
 mod pattern;
 mod quoted;
+mod replacement;
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,8 +12,9 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub(crate) use self::pattern::compile;
+pub(crate) use self::pattern::{compile, compile_sized};
 pub(crate) use self::quoted::{Quoted, is_plain_name};
+pub(crate) use self::replacement::expand;
 
 /// The label that holds a series' metric name.
 pub const METRIC_NAME: &str = "__name__";
@@ -187,6 +189,8 @@ pub struct Matcher {
     op: MatchOp,
     value: CompactString,
     regex: Option<regex::Regex>,
+    /// How much memory the compiled pattern may take, in bytes.
+    pattern_size: usize,
 }
 
 /// A matcher whose pattern is not a regular expression.
@@ -207,13 +211,24 @@ impl Matcher {
     /// # Errors
     /// Refuses a pattern that does not compile.
     pub fn new(name: &str, op: MatchOp, value: &str) -> Result<Self, MatcherError> {
-        let regex = match op {
-            MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Regex | MatchOp::NotRegex => Some(compile(value).map_err(|reason| {
-                MatcherError { name: name.to_owned(), pattern: value.to_owned(), reason }
-            })?),
+        let (regex, pattern_size) = match op {
+            MatchOp::Equal | MatchOp::NotEqual => (None, 0),
+            MatchOp::Regex | MatchOp::NotRegex => {
+                let refuse = |reason| MatcherError {
+                    name: name.to_owned(),
+                    pattern: value.to_owned(),
+                    reason,
+                };
+                let (regex, size) = compile_sized(value).map_err(refuse)?;
+                (Some(regex), size)
+            }
         };
-        Ok(Self { name: name.into(), op, value: value.into(), regex })
+        Ok(Self { name: name.into(), op, value: value.into(), regex, pattern_size })
+    }
+
+    /// Returns how much memory the compiled pattern may take, in bytes; 0 where there is none.
+    pub(crate) fn pattern_size(&self) -> usize {
+        self.pattern_size
     }
 
     /// Returns the label's name.

@@ -5,7 +5,9 @@
 //! length, nesting, samples and steps are bounded, and each bound names itself when it is met.
 
 mod sum;
+mod math;
 mod order;
+mod xxhash;
 mod window;
 mod over_time;
 mod rate;
@@ -22,6 +24,7 @@ mod reach;
 pub mod notation;
 mod notes;
 mod outcome;
+mod limit;
 mod select;
 mod labels;
 mod binary;
@@ -33,7 +36,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use self::eval::{Limits, Options, eval_instant, eval_range};
+pub use self::eval::{eval_instant, eval_range};
+pub use self::limit::{Limits, Options, Stop};
 pub use self::outcome::EvalError;
 use crate::label::{Labels, METRIC_NAME, MatchOp, Matcher, Matchers};
 use crate::promql::ast::{Node, NodeKind};

@@ -3,10 +3,15 @@
 use crate::label::Labels;
 use crate::promql::ast::{Aggregate, AggregateOp};
 use crate::promql::labels::{Groups, Signature, hash};
+use crate::promql::limit::Meter;
 use crate::promql::notes::go_float;
 use crate::promql::order::{count, nan_last, nan_last_descending, quantile};
 use crate::promql::outcome::{Element, EvalError};
-use crate::promql::sum::{Mean, Sum, Variance};
+use crate::promql::sum::{Mean, PlainVariance, Sum};
+use crate::promql::xxhash;
+
+/// Parameters of this size and above are no counts.
+const COUNT_MAX: f64 = 9_223_372_036_854_775_807.0;
 
 /// The parameter in front of the vector.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +26,7 @@ pub(crate) fn apply(
     aggregate: &Aggregate,
     vector: Vec<Element>,
     parameter: Parameter<'_>,
+    meter: &mut Meter<'_>,
 ) -> Result<Vec<Element>, EvalError> {
     let signature = Signature::new(&aggregate.labels, !aggregate.without);
     let number = match parameter {
@@ -36,24 +42,31 @@ pub(crate) fn apply(
         | AggregateOp::Group
         | AggregateOp::Stddev
         | AggregateOp::Stdvar
-        | AggregateOp::Quantile => Ok(fold(aggregate.op, &vector, &signature, number)),
+        | AggregateOp::Quantile => {
+            let folded = fold(aggregate.op, &vector, &signature, number);
+            folded.iter().try_for_each(|element| meter.make_labels(&element.labels))?;
+            Ok(folded)
+        }
         AggregateOp::Topk => {
             let order =
                 |one: &Element, other: &Element| nan_last_descending(one.value, other.value);
-            Ok(choose(vector, &signature, limit(number)?, order))
+            let limit = limit(number, &vector)?;
+            Ok(choose(vector, &signature, limit, order))
         }
         AggregateOp::Bottomk => {
             let order = |one: &Element, other: &Element| nan_last(one.value, other.value);
-            Ok(choose(vector, &signature, limit(number)?, order))
+            let limit = limit(number, &vector)?;
+            Ok(choose(vector, &signature, limit, order))
         }
         AggregateOp::LimitK => {
             let order = |_: &Element, _: &Element| std::cmp::Ordering::Equal;
-            Ok(choose(vector, &signature, limit(number)?, order))
+            let limit = limit(number, &vector)?;
+            Ok(choose(vector, &signature, limit, order))
         }
         AggregateOp::LimitRatio => sample(vector, number),
         AggregateOp::CountValues => {
             let label = if let Parameter::Label(label) = parameter { label } else { "" };
-            count_values(&vector, &signature, label)
+            count_values(&vector, aggregate, label, meter)
         }
     }
 }
@@ -104,7 +117,7 @@ fn folded(op: AggregateOp, values: impl ExactSizeIterator<Item = f64>, number: f
             mean.value()
         }
         AggregateOp::Stddev | AggregateOp::Stdvar => {
-            let mut variance = Variance::default();
+            let mut variance = PlainVariance::default();
             values.for_each(|value| variance.add(value));
             let value = variance.value();
             if op == AggregateOp::Stddev { value.sqrt() } else { value }
@@ -129,9 +142,13 @@ fn folded(op: AggregateOp, values: impl ExactSizeIterator<Item = f64>, number: f
     clippy::cast_sign_loss,
     reason = "the conversion saturates at both ends"
 )]
-fn limit(number: f64) -> Result<usize, EvalError> {
+fn limit(number: f64, vector: &[Element]) -> Result<usize, EvalError> {
     if number.is_nan() {
         return Err(EvalError::new("Parameter value is NaN".to_owned()));
+    }
+    if COUNT_MAX <= number && !vector.is_empty() {
+        let message = format!("Scalar value {} overflows int64", go_float(number));
+        return Err(EvalError::new(message));
     }
     Ok(number as usize)
 }
@@ -159,34 +176,43 @@ fn sample(mut vector: Vec<Element>, ratio: f64) -> Result<Vec<Element>, EvalErro
     }
     let ratio = ratio.clamp(-1.0, 1.0);
     vector.retain(|element| {
-        let offset = unit(hash(&element.labels));
+        let offset = unit(xxhash::of_labels(&element.labels));
         if ratio < 0.0 { 1.0 + ratio <= offset } else { offset < ratio }
     });
     Ok(vector)
 }
 
-/// A hash as a number in 0..1.
-#[allow(clippy::cast_precision_loss, reason = "32 bits fit")]
+/// A hash as a number in 0..=1.
+#[allow(clippy::cast_precision_loss, reason = "the nearest number will do")]
 fn unit(hash: u64) -> f64 {
-    (hash >> 32) as f64 / 4_294_967_296.0
+    hash as f64 / u64::MAX as f64
 }
 
+/// Counts equal values. The value becomes a label first and is grouped like the others then, so
+/// that `without` may take it off again.
 fn count_values(
     vector: &[Element],
-    signature: &Signature,
+    aggregate: &Aggregate,
     label: &str,
+    meter: &mut Meter<'_>,
 ) -> Result<Vec<Element>, EvalError> {
     if label.is_empty() {
         return Err(EvalError::new("invalid label name \"\"".to_owned()));
     }
+    let mut names = aggregate.labels.clone();
+    if !aggregate.without {
+        names.push(label.to_owned());
+    }
+    let signature = Signature::new(&names, !aggregate.without);
     let mut counts: Vec<Element> = Vec::new();
     let mut index = Groups::default();
     for element in vector {
-        let labels: Labels = signature.of(&element.labels).with(label, &go_float(element.value));
+        let labels: Labels = signature.of(&element.labels.with(label, &go_float(element.value)));
         let hash = hash(&labels);
         if let Some(at) = index.find(hash, |at| counts[at].labels == labels) {
             counts[at].value += 1.0;
         } else {
+            meter.make_labels(&labels)?;
             index.insert(hash, counts.len());
             counts.push(Element { labels, value: 1.0, drop_name: false });
         }

@@ -1,12 +1,19 @@
 //! Operators between numbers and vectors, and the matching of two vectors.
 
-use crate::label::{Labels, METRIC_NAME};
+use crate::label::Labels;
 use crate::promql::ast::{Binary, Cardinality, Matching, Op};
-use crate::promql::labels::{Groups, Signature, hash};
+use crate::promql::labels::{Groups, Signature, hash, is_metadata};
+use crate::promql::limit::Meter;
+use crate::promql::math;
 use crate::promql::outcome::{Element, EvalError, Out};
 
 /// Applies an operator to two evaluated operands.
-pub(crate) fn apply(binary: &Binary, left: Out, right: Out) -> Result<Out, EvalError> {
+pub(crate) fn apply(
+    binary: &Binary,
+    left: Out,
+    right: Out,
+    meter: &mut Meter<'_>,
+) -> Result<Out, EvalError> {
     match (left, right) {
         (Out::Scalar(left), Out::Scalar(right)) => Ok(Out::Scalar(numbers(binary.op, left, right))),
         (Out::Vector(vector), Out::Scalar(number)) => {
@@ -15,7 +22,9 @@ pub(crate) fn apply(binary: &Binary, left: Out, right: Out) -> Result<Out, EvalE
         (Out::Scalar(number), Out::Vector(vector)) => {
             Ok(Out::Vector(with_number(binary, vector, number, true)))
         }
-        (Out::Vector(left), Out::Vector(right)) => vectors(binary, left, right).map(Out::Vector),
+        (Out::Vector(left), Out::Vector(right)) => {
+            vectors(binary, left, right, meter).map(Out::Vector)
+        }
         (Out::Text(_), _) | (_, Out::Text(_)) => {
             Err(EvalError::new("an operator does not work on strings".to_owned()))
         }
@@ -26,6 +35,7 @@ fn vectors(
     binary: &Binary,
     left: Vec<Element>,
     right: Vec<Element>,
+    meter: &mut Meter<'_>,
 ) -> Result<Vec<Element>, EvalError> {
     let signature = Signature::new(&binary.matching.labels, binary.matching.on);
     match binary.op {
@@ -47,7 +57,7 @@ fn vectors(
         | Op::Less
         | Op::LessEqual
         | Op::Greater
-        | Op::GreaterEqual => matched(binary, left, right, &signature),
+        | Op::GreaterEqual => matched(binary, left, right, &signature, meter),
     }
 }
 
@@ -60,7 +70,7 @@ fn numbers(op: Op, left: f64, right: f64) -> f64 {
         Op::Mul => left * right,
         Op::Div => left / right,
         Op::Mod => left % right,
-        Op::Pow => left.powf(right),
+        Op::Pow => math::pow(left, right),
         Op::Atan2 => left.atan2(right),
         Op::Equal => truth(left == right),
         Op::NotEqual => truth(left != right),
@@ -131,6 +141,7 @@ fn matched(
     left: Vec<Element>,
     right: Vec<Element>,
     signature: &Signature,
+    meter: &mut Meter<'_>,
 ) -> Result<Vec<Element>, EvalError> {
     if left.is_empty() || right.is_empty() {
         return Ok(Vec::new());
@@ -151,6 +162,7 @@ fn matched(
         }
         let value = if filters { l.value } else { computed };
         let labels = result_labels(binary, &element.labels, &partner.labels);
+        meter.make_labels(&labels)?;
         let drop_name = element.drop_name || binary.returns_bool;
         if binary.matching.cardinality == Cardinality::OneToOne {
             taken.partner(position)?;
@@ -222,8 +234,8 @@ fn result_labels(binary: &Binary, many: &Labels, one: &Labels) -> Labels {
     let one_to_one = *cardinality == Cardinality::OneToOne;
     let kept = many.iter().filter(|(name, _)| {
         let listed = labels.iter().any(|label| label == name);
-        let unnamed = binary.op.is_comparison() || *name != METRIC_NAME;
-        unnamed && (!one_to_one || listed == *on)
+        let stays = binary.op.is_comparison() || !is_metadata(name);
+        stays && (!one_to_one || listed == *on)
     });
     if include.is_empty() {
         return Labels::from_pairs(kept);

@@ -1,8 +1,8 @@
 //! Types: every operand and argument is what its place needs.
 
-use crate::label;
 use crate::promql::ast::{Aggregate, AggregateOp, Binary, Cardinality, Node, NodeKind};
-use crate::promql::function::{Body, Function, Special};
+use crate::promql::function::Function;
+use crate::promql::parser::unsigned;
 use crate::promql::{ParseError, ValueType};
 
 /// Checks a tree and returns the type of its value.
@@ -22,7 +22,7 @@ pub(super) fn check(node: &Node) -> Result<ValueType, ParseError> {
             match found {
                 ValueType::Scalar | ValueType::Vector => Ok(found),
                 ValueType::Matrix | ValueType::String => {
-                    Err(ParseError::new(node.span.clone(), format!("a {found} has no sign")))
+                    Err(ParseError::new(node.span.clone(), unsigned(&found.to_string())))
                 }
             }
         }
@@ -44,7 +44,7 @@ fn check_binary(node: &Node, binary: &Binary) -> Result<ValueType, ParseError> {
     if binary.op.is_set() && !vectors {
         return refuse(&format!("{:?} works between two vectors only", binary.op.as_str()));
     }
-    if binary.matching.written && !vectors {
+    if !binary.matching.labels.is_empty() && !vectors {
         return refuse("on and ignoring work between two vectors only");
     }
     if binary.op.is_set() && binary.matching.cardinality != Cardinality::ManyToMany {
@@ -99,14 +99,6 @@ fn check_call(
         if let Some(wanted) = function.arguments.get(index).or_else(|| function.arguments.last()) {
             expect(argument, *wanted, function.name)?;
         }
-    }
-    if let (Body::Special(Special::LabelReplace), Some(pattern)) = (function.body, arguments.last())
-        && let NodeKind::Text(text) = &pattern.bare().kind
-    {
-        label::compile(text).map_err(|reason| {
-            let message = format!("the pattern of label_replace is refused: {reason}");
-            ParseError::new(pattern.span.clone(), message)
-        })?;
     }
     Ok(function.returns)
 }

@@ -15,6 +15,7 @@ use crate::label::{Labels, METRIC_NAME};
 use crate::promql::ast::{Aggregate, Node, NodeKind, Pin, Selector, Subquery};
 use crate::promql::function::Body;
 use crate::promql::labels::{SAME_LABELS, check_unique, final_labels};
+use crate::promql::limit::{Meter, Options};
 use crate::promql::notes::Notes;
 
 use crate::promql::outcome::{Element, EvalError, Out};
@@ -22,50 +23,10 @@ use crate::promql::select::{Grid, Leaf};
 use crate::promql::{
     Evaluated, Expr, MatrixSeries, Value, ValueType, VectorSample, aggregate, binary,
 };
-use crate::sample::{LOOKBACK_MS, Millis, Sample, Source, TimeRange, is_stale};
+use crate::sample::{Millis, Sample, Source, TimeRange, is_stale};
 
 /// A subquery may have this many times more steps than a range query.
 const SUBQUERY_STEPS: u64 = 100;
-
-/// Bounds of one evaluation; meeting one is an error that names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The most samples that may be read and computed.
-    pub samples_max: usize,
-    /// The most steps of a range query.
-    pub steps_max: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { samples_max: 50_000_000, steps_max: 11_000 }
-    }
-}
-
-/// How an evaluation behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// The look-back of instant selectors, milliseconds.
-    pub lookback: Millis,
-    /// The default step of subqueries, milliseconds.
-    pub subquery_step: Millis,
-    /// Counters that appeared in a known target count from zero (`SeriesView::zero_at`): our own
-    /// rules; Prometheus's meaning where false.
-    pub counters_from_zero: bool,
-    /// Bounds.
-    pub limits: Limits,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            lookback: LOOKBACK_MS,
-            subquery_step: 60_000,
-            counters_from_zero: false,
-            limits: Limits::default(),
-        }
-    }
-}
 
 /// Evaluates at one time, UTC milliseconds.
 ///
@@ -144,14 +105,14 @@ struct Run {
 /// One evaluation.
 pub(crate) struct Evaluator<'e> {
     source: &'e dyn Source,
-    pub(crate) options: &'e Options,
+    pub(crate) options: &'e Options<'e>,
     /// The whole query: what `start()` and `end()` speak of.
     pub(crate) whole: Grid,
     pub(crate) is_range: bool,
     pub(crate) notes: Notes<'e>,
     /// By `Selector::index`.
     leaves: Vec<Option<Leaf>>,
-    spent: usize,
+    pub(crate) meter: Meter<'e>,
     pub(crate) patterns: Vec<(String, Regex)>,
 }
 
@@ -160,28 +121,19 @@ impl<'e> Evaluator<'e> {
         expr: &'e Expr,
         source: &'e dyn Source,
         whole: Grid,
-        options: &'e Options,
+        options: &'e Options<'e>,
         is_range: bool,
     ) -> Self {
         let leaves = (0..expr.leaf_count).map(|_| None).collect();
         let notes = Notes::new(&expr.text);
         let patterns = Vec::new();
-        Self { source, options, whole, is_range, notes, leaves, spent: 0, patterns }
+        let meter = Meter::new(options);
+        Self { source, options, whole, is_range, notes, leaves, meter, patterns }
     }
 
     fn evaluated(self, value: Value) -> Evaluated {
         let (warnings, infos) = self.notes.into_parts();
         Evaluated { value, warnings, infos }
-    }
-
-    /// Counts samples against the bound.
-    fn spend(&mut self, samples: usize) -> Result<(), EvalError> {
-        self.spent = self.spent.saturating_add(samples);
-        let most = self.options.limits.samples_max;
-        if self.spent <= most {
-            return Ok(());
-        }
-        Err(EvalError::new(format!("the query needs more samples than samples_max = {most}")))
     }
 
     /// Reads what the selectors and subqueries below a node need for a grid. `counter` is the
@@ -264,7 +216,7 @@ impl<'e> Evaluator<'e> {
                     remove_stale(samples, begin);
                 }
             });
-            self.spend(added)?;
+            self.meter.keep(added)?;
         }
         self.leaves[selector.index] = Some(leaf);
         Ok(())
@@ -316,6 +268,7 @@ impl<'e> Evaluator<'e> {
         let mut index: HashMap<(Labels, bool), usize, foldhash::fast::FixedState> =
             HashMap::default();
         for at in grid.times() {
+            self.meter.next_time();
             let vector = match self.eval(node, at)? {
                 Out::Scalar(value) => {
                     vec![Element { labels: Labels::empty(), value, drop_name: false }]
@@ -323,12 +276,16 @@ impl<'e> Evaluator<'e> {
                 Out::Vector(vector) => vector,
                 Out::Text(_) => return Err(EvalError::new("a string has no range".to_owned())),
             };
-            self.spend(vector.len().max(1))?;
+            self.meter.keep(vector.len().max(1))?;
             for Element { labels, value, drop_name } in vector {
+                let known = runs.len();
                 let position = *index.entry((labels, drop_name)).or_insert_with_key(|key| {
                     runs.push(Run { labels: key.0.clone(), drop_name: key.1, samples: Vec::new() });
-                    runs.len() - 1
+                    known
                 });
+                if position == known {
+                    self.meter.keep_labels(&runs[position].labels)?;
+                }
                 let samples = &mut runs[position].samples;
                 if samples.last().is_some_and(|last| last.at == at) {
                     return Err(EvalError::new(SAME_LABELS.to_owned()));
@@ -341,7 +298,7 @@ impl<'e> Evaluator<'e> {
 
     /// The windows of a range selector or subquery that stands alone.
     fn matrix(&mut self, node: &Node, at: Millis) -> Result<Vec<MatrixSeries>, EvalError> {
-        let leaf = self.leaf_at(node, at)?;
+        let (leaf, _) = self.leaf_at(node, at)?;
         let series = leaf.windows().map(|(labels, drop_name, window)| MatrixSeries {
             labels: final_labels(labels, drop_name),
             samples: window.samples.to_vec(),
@@ -349,8 +306,12 @@ impl<'e> Evaluator<'e> {
         merge(series.collect())
     }
 
-    /// The resolved leaf that a node of the type matrix is, moved to a time.
-    pub(crate) fn leaf_at(&mut self, node: &Node, at: Millis) -> Result<&Leaf, EvalError> {
+    /// The resolved leaf that a selector or subquery is, moved to a time, and the meter.
+    pub(crate) fn leaf_at(
+        &mut self,
+        node: &Node,
+        at: Millis,
+    ) -> Result<(&Leaf, &mut Meter<'e>), EvalError> {
         let index = match &node.bare().kind {
             NodeKind::Selector(selector) | NodeKind::Range(selector, _) => Some(selector.index),
             NodeKind::Subquery(subquery) => Some(subquery.index),
@@ -364,18 +325,28 @@ impl<'e> Evaluator<'e> {
         };
         let leaf = index.and_then(|index| self.leaves.get_mut(index)).and_then(Option::as_mut);
         let leaf = leaf.ok_or_else(|| EvalError::new("a range vector is due here".to_owned()))?;
+        self.meter.look_at(leaf.series_count())?;
         leaf.move_to(at);
-        Ok(leaf)
+        Ok((leaf, &mut self.meter))
     }
 
-    /// Evaluates a node at one time.
+    /// Evaluates a node at one time and counts what it gives.
     pub(crate) fn eval(&mut self, node: &Node, at: Millis) -> Result<Out, EvalError> {
+        let out = self.value(node, at)?;
+        match &out {
+            Out::Vector(vector) => self.meter.work(1 + vector.len())?,
+            Out::Scalar(_) | Out::Text(_) => self.meter.work(1)?,
+        }
+        Ok(out)
+    }
+
+    fn value(&mut self, node: &Node, at: Millis) -> Result<Out, EvalError> {
         match &node.kind {
             NodeKind::Number(number) => Ok(Out::Scalar(*number)),
             NodeKind::Text(text) => Ok(Out::Text(text.clone())),
             NodeKind::Paren(inner) => self.eval(inner, at),
             NodeKind::Selector(_) => {
-                let elements = self.leaf_at(node, at)?.newest().map(|(labels, sample)| Element {
+                let elements = self.leaf_at(node, at)?.0.newest().map(|(labels, sample)| Element {
                     labels: labels.clone(),
                     value: sample.value,
                     drop_name: false,
@@ -399,7 +370,7 @@ impl<'e> Evaluator<'e> {
             NodeKind::Binary(binary) => {
                 let left = self.eval(&binary.left, at)?;
                 let right = self.eval(&binary.right, at)?;
-                binary::apply(binary, left, right)
+                binary::apply(binary, left, right, &mut self.meter)
             }
             NodeKind::Aggregate(aggregate) => self.aggregate(aggregate, at),
             NodeKind::Call(function, arguments) => self.call(node, function, arguments, at),
@@ -420,7 +391,7 @@ impl<'e> Evaluator<'e> {
             Some((Out::Vector(_), _)) | None => aggregate::Parameter::None,
         };
         let vector = self.vector(&aggregate.inner, at)?;
-        aggregate::apply(aggregate, vector, parameter).map(Out::Vector)
+        aggregate::apply(aggregate, vector, parameter, &mut self.meter).map(Out::Vector)
     }
 
     /// Evaluates a node that gives a vector.

@@ -2,6 +2,7 @@
 
 use crate::promql::ValueType;
 use crate::promql::calendar::{self, Civil};
+use crate::promql::math as own;
 use crate::promql::over_time as over;
 use crate::promql::rate;
 use crate::promql::trend;
@@ -128,22 +129,17 @@ const fn scalar(name: &'static str, run: Special, arguments: &'static [ValueType
     Function { returns: S, ..special(name, run, arguments) }
 }
 
-/// The sign of a value; zero and what is no number stay as they are.
-fn sgn(value: f64) -> f64 {
-    if value == 0.0 || value.is_nan() { value } else { value.signum() }
-}
-
 /// Every function, by name.
 pub(crate) static FUNCTIONS: &[Function] = &[
     math("abs", f64::abs),
     special("absent", Special::Absent, &[V]),
     special("absent_over_time", Special::AbsentOverTime, &[M]),
     math("acos", f64::acos),
-    math("acosh", f64::acosh),
+    math("acosh", own::acosh),
     math("asin", f64::asin),
-    math("asinh", f64::asinh),
+    math("asinh", own::asinh),
     math("atan", f64::atan),
-    math("atanh", f64::atanh),
+    math("atanh", own::atanh),
     window("avg_over_time", over::avg_over_time),
     math("ceil", f64::ceil),
     window("changes", over::changes),
@@ -157,7 +153,7 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     date("day_of_week", calendar::day_of_week),
     date("day_of_year", calendar::day_of_year),
     date("days_in_month", calendar::days_in_month),
-    math("deg", f64::to_degrees),
+    math("deg", own::deg),
     window("delta", rate::delta),
     window("deriv", trend::deriv),
     special("double_exponential_smoothing", Special::Smoothing, &[M, S, S]),
@@ -175,9 +171,9 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     variadic(special("label_join", Special::LabelJoin, &[V, T, T, T])),
     special("label_replace", Special::LabelReplace, &[V, T, T, T, T]),
     pick("last_over_time", over::last_over_time),
-    math("ln", f64::ln),
-    math("log10", f64::log10),
-    math("log2", f64::log2),
+    math("ln", own::ln),
+    math("log10", own::log10),
+    math("log2", own::log2),
     window("mad_over_time", over::mad_over_time),
     scalar("max_of", Special::MaxOf, &[S, S]),
     window("max_over_time", over::max_over_time),
@@ -189,13 +185,13 @@ pub(crate) static FUNCTIONS: &[Function] = &[
     special("predict_linear", Special::PredictLinear, &[M, S]),
     window("present_over_time", over::present_over_time),
     special("quantile_over_time", Special::QuantileOverTime, &[S, M]),
-    math("rad", f64::to_radians),
+    math("rad", own::rad),
     scalar("range", Special::Range, &[]),
     counter("rate", rate::rate),
     window("resets", over::resets),
     optional(special("round", Special::Round, &[V, S])),
     scalar("scalar", Special::Scalar, &[V]),
-    math("sgn", sgn),
+    math("sgn", own::sgn),
     math("sin", f64::sin),
     math("sinh", f64::sinh),
     special("sort", Special::Sort, &[V]),
@@ -221,7 +217,7 @@ pub(crate) static FUNCTIONS: &[Function] = &[
 ];
 
 /// Functions that speak of native histograms or are experimental: known, but refused.
-const REFUSED: [&str; 7] = [
+const REFUSED: [&str; 8] = [
     "histogram_avg",
     "histogram_count",
     "histogram_sum",
@@ -229,6 +225,7 @@ const REFUSED: [&str; 7] = [
     "histogram_stdvar",
     "histogram_quantiles",
     "info",
+    "integral",
 ];
 
 /// Finds a function.

@@ -87,8 +87,8 @@ fn rank(value: f64, buckets: &[Bucket], unbounded: fn(Bucket) -> f64) -> f64 {
             if below.bound == f64::NEG_INFINITY {
                 return unbounded(*bucket);
             }
-            let share = (value - below.bound) / (bucket.bound - below.bound);
-            return below.count + (bucket.count - below.count) * share;
+            let width = bucket.bound - below.bound;
+            return below.count + (bucket.count - below.count) * (value - below.bound) / width;
         }
         below = *bucket;
     }

@@ -6,7 +6,8 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use regex::Regex;
 
-use crate::label::{Labels, METRIC_NAME, MatchOp, Matcher};
+use crate::label::{self, Labels, METRIC_NAME, MatchOp, Matcher};
+use crate::promql::limit::Meter;
 use crate::promql::outcome::{Element, EvalError};
 
 /// The longest label value that a function may build, in bytes.
@@ -95,32 +96,47 @@ pub(crate) fn check_unique(vector: &[Element]) -> Result<(), EvalError> {
     Ok(())
 }
 
-/// Takes the name off where a function asked for it.
+/// Labels that say what a series is: they go when a result is something else.
+const METADATA: [&str; 3] = [METRIC_NAME, "__type__", "__unit__"];
+
+/// Tells whether a label goes together with the metric's name.
+pub(crate) fn is_metadata(name: &str) -> bool {
+    METADATA.contains(&name)
+}
+
+/// Takes the name off where a function asked for it, and with it the type and the unit.
 pub(crate) fn final_labels(labels: &Labels, drop_name: bool) -> Labels {
-    if drop_name && labels.get(METRIC_NAME).is_some() {
-        return labels.without(&[METRIC_NAME]);
+    if drop_name && METADATA.iter().any(|name| labels.get(name).is_some()) {
+        return labels.without(&METADATA);
     }
     labels.clone()
+}
+
+/// What `label_replace` does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Replacing<'a> {
+    pub(crate) target: &'a str,
+    pub(crate) replacement: &'a str,
+    pub(crate) source: &'a str,
+    pub(crate) regex: &'a Regex,
 }
 
 /// `label_replace`: where the source label matches, the target gets the expanded replacement.
 pub(crate) fn replace(
     vector: &mut [Element],
-    target: &str,
-    replacement: &str,
-    source: &str,
-    pattern: &Regex,
+    by: &Replacing<'_>,
+    meter: &mut Meter<'_>,
 ) -> Result<(), EvalError> {
-    if target.is_empty() {
+    if by.target.is_empty() {
         let message = "invalid destination label name in label_replace(): \"\"";
         return Err(EvalError::new(message.to_owned()));
     }
     for element in vector.iter_mut() {
-        let value = element.labels.get(source).unwrap_or_default();
-        let Some(found) = pattern.captures(value) else { continue };
-        let mut expanded = String::new();
-        found.expand(replacement, &mut expanded);
-        set(element, target, &expanded, "label_replace")?;
+        let value = element.labels.get(by.source).unwrap_or_default();
+        let Some(found) = by.regex.captures(value) else { continue };
+        let expanded = label::expand(&found, by.replacement, VALUE_MAX);
+        let expanded = expanded.ok_or_else(|| too_long("label_replace"))?;
+        set(element, by.target, &expanded, meter)?;
     }
     check_unique(vector)
 }
@@ -131,38 +147,56 @@ pub(crate) fn join(
     target: &str,
     separator: &str,
     sources: &[String],
+    meter: &mut Meter<'_>,
 ) -> Result<(), EvalError> {
     if target.is_empty() {
         let message = "invalid destination label name in label_join(): \"\"";
         return Err(EvalError::new(message.to_owned()));
     }
     for element in vector.iter_mut() {
-        let values: Vec<&str> =
-            sources.iter().map(|name| element.labels.get(name).unwrap_or_default()).collect();
-        let joined = values.join(separator);
-        set(element, target, &joined, "label_join")?;
+        let mut joined = String::new();
+        for (index, name) in sources.iter().enumerate() {
+            if index > 0 {
+                joined.push_str(separator);
+            }
+            joined.push_str(element.labels.get(name).unwrap_or_default());
+            if VALUE_MAX < joined.len() {
+                return Err(too_long("label_join"));
+            }
+        }
+        set(element, target, &joined, meter)?;
     }
     check_unique(vector)
 }
 
-fn set(element: &mut Element, name: &str, value: &str, whose: &str) -> Result<(), EvalError> {
-    if VALUE_MAX < value.len() {
-        let message = format!("{whose} would make a label value longer than {VALUE_MAX} bytes");
-        return Err(EvalError::new(message));
-    }
+fn too_long(whose: &str) -> EvalError {
+    EvalError::new(format!("{whose} would make a label value longer than {VALUE_MAX} bytes"))
+}
+
+fn set(
+    element: &mut Element,
+    name: &str,
+    value: &str,
+    meter: &mut Meter<'_>,
+) -> Result<(), EvalError> {
     element.labels = element.labels.with(name, value);
     if name == METRIC_NAME {
         element.drop_name = false;
     }
-    Ok(())
+    meter.work(1)?;
+    meter.make_labels(&element.labels)
 }
 
-/// The labels of `absent()`: those that equality matchers fix, each named once.
+/// The labels of `absent()`: those that the first equality matcher of a name fixes, unless the
+/// name is matched once more after it.
 pub(crate) fn absent(matchers: &[Matcher]) -> Labels {
     let own = || matchers.iter().filter(|matcher| matcher.name() != METRIC_NAME);
-    let fixed = own().filter(|matcher| {
-        let twice = own().filter(|other| other.name() == matcher.name()).count() > 1;
-        matcher.op() == MatchOp::Equal && !twice
+    let fixed = own().enumerate().filter(|(index, matcher)| {
+        let again = own().skip(index + 1).any(|other| other.name() == matcher.name());
+        let fixed = own()
+            .take(*index)
+            .any(|other| other.name() == matcher.name() && other.op() == MatchOp::Equal);
+        matcher.op() == MatchOp::Equal && !again && !fixed
     });
-    Labels::from_pairs(fixed.map(|matcher| (matcher.name(), matcher.value())))
+    Labels::from_pairs(fixed.map(|(_, matcher)| (matcher.name(), matcher.value())))
 }

@@ -151,7 +151,7 @@ impl Lexer<'_> {
             if letter == quote && !escaped {
                 self.at = inner + offset + 1;
                 let text = body.get(..offset).unwrap_or_default();
-                return if raw { Ok(text.to_owned()) } else { unescape(text, inner) };
+                return if raw { Ok(text.to_owned()) } else { unescape(text, inner, quote) };
             }
             if letter == '\n' && !raw {
                 break;
@@ -177,7 +177,7 @@ pub(super) fn parse_number(word: &str) -> Option<f64> {
     if octal && let Ok(value) = u64::from_str_radix(&lower, 8) {
         return Some(wide(value));
     }
-    lower.parse().ok()
+    lower.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 #[allow(clippy::cast_precision_loss, reason = "PromQL's numbers are floats")]
@@ -261,8 +261,9 @@ fn is_word_start(letter: char) -> bool {
 }
 
 /// Resolves the escapes of a quoted string as Go does: `\x` and octal escapes are bytes, so the
-/// result may be no text. `base` is where its inside starts.
-fn unescape(text: &str, base: usize) -> Result<String, ParseError> {
+/// result may be no text. `base` is where its inside starts; of the quotes only its own may be
+/// escaped.
+fn unescape(text: &str, base: usize, quote: char) -> Result<String, ParseError> {
     let mut out: Vec<u8> = Vec::with_capacity(text.len());
     let mut letters = text.char_indices();
     let mut utf8 = [0; 4];
@@ -294,6 +295,9 @@ fn unescape(text: &str, base: usize) -> Result<String, ParseError> {
                 let letter = letter.ok_or_else(refuse)?;
                 out.extend_from_slice(letter.encode_utf8(&mut utf8).as_bytes());
             }
+            '"' | '\'' if code == quote => {
+                out.extend_from_slice(code.encode_utf8(&mut utf8).as_bytes());
+            }
             _ => out.push(plain_escape(code).ok_or_else(refuse)?),
         }
     }
@@ -312,8 +316,6 @@ fn plain_escape(code: char) -> Option<u8> {
         't' => b'\t',
         'v' => 0x0b,
         '\\' => b'\\',
-        '"' => b'"',
-        '\'' => b'\'',
         _ => return None,
     })
 }

@@ -8,9 +8,9 @@ mod when;
 
 use std::ops::Range;
 
-use crate::label::{Labels, METRIC_NAME, MatchOp, Matcher};
+use crate::label::{self, Labels, METRIC_NAME, MatchOp, Matcher};
 use crate::promql::ast::{Aggregate, AggregateOp, Binary, Node, NodeKind, Op, Subquery};
-use crate::promql::function;
+use crate::promql::function::{self, Body, Special};
 use crate::promql::lexer::{Kind, Token, tokens};
 use crate::promql::parser::when::{set_offset, set_pin};
 use crate::promql::window::seconds;
@@ -20,6 +20,11 @@ use crate::promql::{ParseError, TEXT_MAX};
 const DEPTH_MAX: usize = 200;
 /// The deepest tree that is accepted; a chain of operators is as deep as it is long.
 const HEIGHT_MAX: usize = 500;
+
+/// The most memory that all patterns of one text may take, in bytes.
+const PATTERNS_MAX: usize = 64 << 20;
+/// Words of the language that name a metric in quotes only: `{"on"}`.
+const NO_METRICS: [&str; 6] = ["atan2", "bool", "group_left", "group_right", "ignoring", "on"];
 
 /// Parses a whole text; also tells how many selectors and subqueries it has.
 pub(super) fn parse(text: &str) -> Result<(Node, usize), ParseError> {
@@ -78,6 +83,8 @@ struct Parser {
     /// Selectors and subqueries so far.
     leaves: usize,
     depth: usize,
+    /// What the patterns so far may take, in bytes.
+    patterns: usize,
 }
 
 impl Parser {
@@ -86,7 +93,7 @@ impl Parser {
             let message = format!("the text is longer than {} KiB", TEXT_MAX / 1024);
             return Err(ParseError::new(0..text.len(), message));
         }
-        Ok(Self { tokens: tokens(text)?, at: 0, leaves: 0, depth: 0 })
+        Ok(Self { tokens: tokens(text)?, at: 0, leaves: 0, depth: 0, patterns: 0 })
     }
 
     fn expect_end(&self, expected: &str) -> Result<(), ParseError> {
@@ -227,7 +234,20 @@ impl Parser {
             return node(NodeKind::Negate(Box::new(inner)), span);
         }
         if self.take_sign("+") {
-            return self.expression(Op::Pow.precedence());
+            let inner = self.expression(Op::Pow.precedence())?;
+            return match inner.bare().kind {
+                NodeKind::Text(_) => Err(ParseError::new(inner.span, unsigned("string"))),
+                NodeKind::Range(_, _) | NodeKind::Subquery(_) => {
+                    Err(ParseError::new(inner.span, unsigned("range vector")))
+                }
+                NodeKind::Number(_)
+                | NodeKind::Selector(_)
+                | NodeKind::Negate(_)
+                | NodeKind::Paren(_)
+                | NodeKind::Binary(_)
+                | NodeKind::Aggregate(_)
+                | NodeKind::Call(_, _) => Ok(inner),
+            };
         }
         let atom = self.atom()?;
         self.postfix(atom)
@@ -281,6 +301,10 @@ impl Parser {
         if opens {
             return self.call(word);
         }
+        let lower = word.to_ascii_lowercase();
+        if NO_METRICS.contains(&lower.as_str()) {
+            return Err(self.unexpected("an expression"));
+        }
         self.selector(Some(word.to_owned()))
     }
 
@@ -330,14 +354,52 @@ impl Parser {
         };
         self.at += 2;
         let arguments = self.arguments()?;
+        if let (Body::Special(Special::LabelReplace), [_, _, _, _, pattern]) =
+            (function.body, arguments.as_slice())
+            && let NodeKind::Text(text) = &pattern.bare().kind
+        {
+            let (_, size) = label::compile_sized(text).map_err(|reason| {
+                let message = format!("the pattern of label_replace is refused: {reason}");
+                ParseError::new(pattern.span.clone(), message)
+            })?;
+            self.spend_pattern(size, &pattern.span)?;
+        }
         let span = place.start..self.end_of_last();
         node(NodeKind::Call(function, arguments), span)
+    }
+
+    /// Counts the memory of a pattern against the bound of the whole expression.
+    fn spend_pattern(&mut self, bytes: usize, place: &Range<usize>) -> Result<(), ParseError> {
+        self.patterns += bytes;
+        if self.patterns <= PATTERNS_MAX {
+            return Ok(());
+        }
+        let message = format!(
+            "the regular expressions together need more than {} MiB of memory",
+            PATTERNS_MAX >> 20
+        );
+        Err(ParseError::new(place.clone(), message).help("use fewer or simpler patterns"))
+    }
+
+    fn matcher(
+        &mut self,
+        name: &str,
+        op: MatchOp,
+        value: &str,
+        place: Range<usize>,
+    ) -> Result<Matcher, ParseError> {
+        let matcher = matcher(name, op, value, place.clone())?;
+        self.spend_pattern(matcher.pattern_size(), &place)?;
+        Ok(matcher)
     }
 
     /// Arguments up to and including the closing bracket.
     fn arguments(&mut self) -> Result<Vec<Node>, ParseError> {
         let mut arguments = Vec::new();
-        while !self.is_sign(")") {
+        if self.take_sign(")") {
+            return Ok(arguments);
+        }
+        loop {
             arguments.push(self.expression(0)?);
             if !self.take_sign(",") {
                 break;
@@ -371,14 +433,14 @@ impl Parser {
 
     fn brackets(&mut self, inner: Node) -> Result<Node, ParseError> {
         let place = self.span();
-        let range = self.duration()?;
+        let range = self.signed_duration()?;
         if range <= 0 {
             return Err(ParseError::new(place, "a range must last".to_owned()));
         }
         let subquery = self.take_sign(":");
         let step = if subquery && !self.is_sign("]") {
             let place = self.span();
-            let step = self.duration()?;
+            let step = self.signed_duration()?;
             if step <= 0 {
                 return Err(ParseError::new(place, "a step must last".to_owned()));
             }
@@ -405,6 +467,10 @@ impl Parser {
                 .help("for the range of an expression write a subquery: (…)[5m:]")),
         }
     }
+}
+
+pub(super) fn unsigned(what: &str) -> String {
+    format!("a {what} has no sign")
 }
 
 /// Makes a node, unless the tree would be too deep to walk.

@@ -200,7 +200,9 @@ fn write_labels(out: &mut Formatter<'_>, labels: &[String]) -> fmt::Result {
     out.write_char('(')?;
     for (position, label) in labels.iter().enumerate() {
         out.write_str(if position == 0 { "" } else { ", " })?;
-        if is_plain_name(label) {
+        // Numbers are no names where a list of them stands.
+        let number = label.eq_ignore_ascii_case("inf") || label.eq_ignore_ascii_case("nan");
+        if is_plain_name(label) && !number {
             out.write_str(label)?;
         } else {
             write!(out, "{}", Quoted(label))?;

@@ -6,15 +6,17 @@ use crate::promql::order::count;
 use crate::promql::window::{Window, seconds};
 
 pub(crate) fn rate(window: &Window<'_>) -> Option<f64> {
-    extrapolated(window, true).map(|increase| increase / seconds(window.length()))
+    let (change, factor) = extrapolated(window, true)?;
+    // The factor is divided first, as Prometheus does: results are equal to the last bit.
+    Some(change * (factor / seconds(window.length())))
 }
 
 pub(crate) fn increase(window: &Window<'_>) -> Option<f64> {
-    extrapolated(window, true)
+    extrapolated(window, true).map(|(change, factor)| change * factor)
 }
 
 pub(crate) fn delta(window: &Window<'_>) -> Option<f64> {
-    extrapolated(window, false)
+    extrapolated(window, false).map(|(change, factor)| change * factor)
 }
 
 pub(crate) fn irate(window: &Window<'_>) -> Option<f64> {
@@ -35,9 +37,9 @@ fn last_two(window: &Window<'_>) -> Option<(f64, f64, f64)> {
     (interval > 0.0).then_some((before.value, last.value, interval))
 }
 
-/// The change between the first and the last sample, scaled to the whole window where the samples
-/// come close to its borders.
-fn extrapolated(window: &Window<'_>, counter: bool) -> Option<f64> {
+/// The change between the first and the last sample, and the factor that scales it to the whole
+/// window where the samples come close to its borders.
+fn extrapolated(window: &Window<'_>, counter: bool) -> Option<(f64, f64)> {
     let [first, .., last] = window.samples else { return None };
     let mut change = last.value - first.value;
     if counter {
@@ -58,5 +60,5 @@ fn extrapolated(window: &Window<'_>, counter: bool) -> Option<f64> {
         to_start = to_start.min(sampled * (first.value / change));
     }
     let to_end = reach(seconds(window.to - last.at));
-    Some(change * ((sampled + to_start + to_end) / sampled))
+    Some((change, (sampled + to_start + to_end) / sampled))
 }

@@ -6,6 +6,7 @@
 
 mod command;
 mod compare;
+mod experimental;
 mod memory;
 mod pin;
 
@@ -90,7 +91,7 @@ impl State {
     }
 
     fn eval(&self, case: &Case) -> Result<Outcome, String> {
-        if case.native || command::is_experimental(&case.expression) {
+        if case.native || experimental::is_used(&case.expression) {
             return Ok(Outcome::Skipped);
         }
         let expr = match parse(&case.expression) {

@@ -134,6 +134,11 @@ impl Leaf {
         })
     }
 
+    /// How many series it has, those without samples in the window included.
+    pub(crate) fn series_count(&self) -> usize {
+        self.series.len()
+    }
+
     /// The labels of its series.
     pub(crate) fn labels(&self) -> impl Iterator<Item = &Labels> {
         self.series.iter().map(|series| &series.labels)

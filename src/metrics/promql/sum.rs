@@ -84,7 +84,28 @@ impl Mean {
     }
 }
 
-/// The population variance by Welford's method (1962), compensated.
+/// The population variance by Welford's method (1962), as aggregations have it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PlainVariance {
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl PlainVariance {
+    pub(crate) fn add(&mut self, value: f64) {
+        self.count += 1.0;
+        let delta = value - self.mean;
+        self.mean += delta / self.count;
+        self.squares += delta * (value - self.mean);
+    }
+
+    pub(crate) fn value(self) -> f64 {
+        self.squares / self.count
+    }
+}
+
+/// The population variance by Welford's method (1962), compensated, as windows have it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Variance {
     count: f64,

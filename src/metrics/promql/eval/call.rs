@@ -54,12 +54,15 @@ impl Evaluator<'_> {
         drop_name: bool,
         run: impl Fn(&Window<'_>) -> Option<f64>,
     ) -> Result<Out, EvalError> {
-        let leaf = self.leaf_at(argument, at)?;
-        let elements = leaf.windows().filter_map(|(labels, dropped, window)| {
-            let value = run(&window)?;
-            Some(Element { labels: labels.clone(), value, drop_name: drop_name || dropped })
-        });
-        Ok(Out::Vector(elements.collect()))
+        let (leaf, meter) = self.leaf_at(argument, at)?;
+        let mut elements = Vec::new();
+        for (labels, dropped, window) in leaf.windows() {
+            meter.look_at(window.samples.len())?;
+            let Some(value) = run(&window) else { continue };
+            let drop_name = drop_name || dropped;
+            elements.push(Element { labels: labels.clone(), value, drop_name });
+        }
+        Ok(Out::Vector(elements))
     }
 
     fn special(
@@ -161,7 +164,7 @@ impl Evaluator<'_> {
             let vector = self.vector(argument, at)?;
             return Ok(mapped(vector, |_| seconds(at)));
         }
-        let elements = self.leaf_at(argument, at)?.newest().map(|(labels, sample)| Element {
+        let elements = self.leaf_at(argument, at)?.0.newest().map(|(labels, sample)| Element {
             labels: labels.clone(),
             value: seconds(sample.at),
             drop_name: true,
@@ -173,15 +176,15 @@ impl Evaluator<'_> {
     fn absent(&mut self, argument: &Node, at: Millis) -> Result<Out, EvalError> {
         let (present, labels) = match &argument.bare().kind {
             NodeKind::Selector(selector) => {
-                let present = self.leaf_at(argument, at)?.newest().next().is_some();
+                let present = self.leaf_at(argument, at)?.0.newest().next().is_some();
                 (present, labels::absent(&selector.matchers))
             }
             NodeKind::Range(selector, _) => {
-                let present = self.leaf_at(argument, at)?.windows().next().is_some();
+                let present = self.leaf_at(argument, at)?.0.windows().next().is_some();
                 (present, labels::absent(&selector.matchers))
             }
             NodeKind::Subquery(_) => {
-                (self.leaf_at(argument, at)?.windows().next().is_some(), Labels::empty())
+                (self.leaf_at(argument, at)?.0.windows().next().is_some(), Labels::empty())
             }
             NodeKind::Number(_)
             | NodeKind::Text(_)
@@ -260,10 +263,11 @@ impl Evaluator<'_> {
                     self.patterns.push((pattern.clone(), regex));
                 }
                 let regex = &self.patterns[position].1;
-                labels::replace(&mut vector, target, replacement, source, regex)?;
+                let by = labels::Replacing { target, replacement, source, regex };
+                labels::replace(&mut vector, &by, &mut self.meter)?;
             }
             (_, [target, separator, sources @ ..]) => {
-                labels::join(&mut vector, target, separator, sources)?;
+                labels::join(&mut vector, target, separator, sources, &mut self.meter)?;
             }
             (_, _) => return Err(EvalError::new("labels need names".to_owned())),
         }

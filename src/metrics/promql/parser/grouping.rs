@@ -64,7 +64,11 @@ impl Parser {
         let mut labels = Vec::new();
         while !self.is_sign(")") {
             let label = match self.peek() {
-                Kind::Word(word) if !word.contains(':') => word.clone(),
+                Kind::Word(word)
+                    if !(word.eq_ignore_ascii_case("nan") || word.eq_ignore_ascii_case("inf")) =>
+                {
+                    word.clone()
+                }
                 Kind::Text(text) if !text.is_empty() => text.clone(),
                 Kind::Word(_)
                 | Kind::Text(_)

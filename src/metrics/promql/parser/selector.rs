@@ -46,7 +46,6 @@ impl Parser {
         let mut name = None;
         let mut matchers = Vec::new();
         while !(self.is_sign(end) || *self.peek() == Kind::End) {
-            let start = self.span();
             let label = self.label_name()?;
             let quoted =
                 matches!(self.tokens.get(self.at - 1).map(|t| &t.kind), Some(Kind::Text(_)));
@@ -56,11 +55,13 @@ impl Parser {
                 Kind::Sign("=~") => MatchOp::Regex,
                 Kind::Sign("!~") => MatchOp::NotRegex,
                 Kind::Sign("," | "}") | Kind::End if quoted => {
-                    if name.replace(label).is_some() {
-                        return Err(ParseError::new(
-                            start,
-                            "the metric name is set twice".to_owned(),
-                        ));
+                    // A second name is one more condition on the same label.
+                    match &name {
+                        Some(_) => {
+                            let place = self.span();
+                            matchers.push(matcher(METRIC_NAME, MatchOp::Equal, &label, place)?);
+                        }
+                        None => name = Some(label),
                     }
                     if !self.take_sign(",") {
                         break;
@@ -82,7 +83,7 @@ impl Parser {
                 return Err(self.unexpected("a value in quotes"));
             };
             self.at += 1;
-            matchers.push(matcher(&label, op, &value, place)?);
+            matchers.push(self.matcher(&label, op, &value, place)?);
             if !self.take_sign(",") {
                 break;
             }

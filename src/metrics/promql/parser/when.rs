@@ -37,16 +37,18 @@ impl Parser {
         }
     }
 
+    /// A duration after any number of signs.
     pub(super) fn signed_duration(&mut self) -> Result<Millis, ParseError> {
-        let negative = self.take_sign("-");
-        if !negative {
-            self.take_sign("+");
+        let mut negative = false;
+        while self.is_sign("-") || self.is_sign("+") {
+            negative ^= self.is_sign("-");
+            self.at += 1;
         }
         let ms = self.duration()?;
         Ok(if negative { -ms } else { ms })
     }
 
-    pub(super) fn duration(&mut self) -> Result<Millis, ParseError> {
+    fn duration(&mut self) -> Result<Millis, ParseError> {
         let place = self.span();
         let ms = match self.peek() {
             Kind::Duration(ms) => *ms,

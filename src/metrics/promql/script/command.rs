@@ -5,7 +5,6 @@ use std::fmt;
 use regex::Regex;
 
 use crate::label::{Labels, METRIC_NAME};
-use crate::promql::function;
 use crate::promql::lexer::{self, Kind};
 use crate::promql::notation::{self, Point};
 use crate::sample::Millis;
@@ -87,13 +86,27 @@ impl Wanted {
         Regex::new(text).map(Self::Pattern).map_err(|error| error.to_string())
     }
 
+    /// Older scripts expect notes without their place, newer ones with it.
     pub(crate) fn matches(&self, text: &str) -> bool {
         match self {
             Self::Any => true,
-            Self::Exact(exact) => exact == text,
-            Self::Pattern(pattern) => pattern.is_match(text),
+            Self::Exact(exact) => exact == text || exact == without_place(text),
+            Self::Pattern(pattern) => {
+                pattern.is_match(text) || pattern.is_match(without_place(text))
+            }
         }
     }
+}
+
+/// Takes the `(line:column)` off the end of a note.
+fn without_place(text: &str) -> &str {
+    let place = text.strip_suffix(')').and_then(|text| text.rsplit_once(" ("));
+    place.filter(|(_, place)| is_place(place)).map_or(text, |(note, _)| note)
+}
+
+fn is_place(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    text.split_once(':').is_some_and(|(line, column)| digits(line) && digits(column))
 }
 
 impl fmt::Display for Wanted {
@@ -142,9 +155,18 @@ fn load(head: &str, word: &str, block: &[&str]) -> Result<Load, String> {
     let step = head.strip_prefix(word).unwrap_or_default().trim();
     let step = time(step).filter(|step| *step > 0).ok_or("load needs a step such as 5m")?;
     let mut load = Load { step, series: Vec::new(), native: Vec::new() };
+    // Start timestamps of all series that follow.
+    let mut start_times = false;
     for line in block {
+        if let Some(series) = start_times_of(line) {
+            start_times |= series.is_empty();
+            if !series.is_empty() {
+                let labels = notation::parse_labels(series).map_err(|error| error.to_string())?;
+                load.native.push(labels);
+            }
+            continue;
+        }
         let (labels, points) = notation::split_series(line);
-        let start_times = labels.contains("}@st") || points.trim_start().starts_with("@st");
         let labels = notation::parse_labels(labels).map_err(|error| error.to_string())?;
         if points.contains("{{") || start_times {
             load.native.push(labels);
@@ -159,6 +181,17 @@ fn load(head: &str, word: &str, block: &[&str]) -> Result<Load, String> {
         load.series.push((labels, points));
     }
     Ok(load)
+}
+
+/// The series of a line of start timestamps, `metric{a="b"}@st -1m`; empty where the line is for
+/// all series that follow.
+fn start_times_of(line: &str) -> Option<&str> {
+    let (labels, points) = notation::split_series(line);
+    let written = points.trim_start();
+    if written == "@st" || written.starts_with("@st ") || written.starts_with("@st\t") {
+        return Some(labels);
+    }
+    labels.strip_suffix("@st")
 }
 
 /// The native histogram that `load_with_nhcb` makes of a classic one.
@@ -281,40 +314,4 @@ fn quoted(text: &str) -> Result<String, String> {
         Some(Kind::Text(text)) => Ok(text),
         _ => Err("a string in quotes is due".to_owned()),
     }
-}
-
-/// Tells whether an expression uses what Prometheus calls experimental and we refuse.
-pub(crate) fn is_experimental(text: &str) -> bool {
-    let Ok(tokens) = lexer::tokens(text) else { return false };
-    let mut brackets = 0;
-    for (index, token) in tokens.iter().enumerate() {
-        let next = tokens.get(index + 1).map(|token| &token.kind);
-        let opens = next == Some(&Kind::Sign("("));
-        let found = match &token.kind {
-            Kind::Word(word) => match word.as_str() {
-                "anchored" | "smoothed" => index > 0 && next != Some(&Kind::Sign("{")),
-                "fill" | "fill_left" | "fill_right" => opens,
-                "offset" => opens,
-                "step" | "range" | "min" | "max" | "min_of" | "max_of" => brackets > 0,
-                _ => opens && function::is_refused(word),
-            },
-            Kind::Sign("[") => {
-                brackets += 1;
-                false
-            }
-            Kind::Sign("]") => {
-                brackets -= 1;
-                false
-            }
-            Kind::Sign("<" | ">") => next == Some(&Kind::Sign("/")),
-            Kind::Sign("+" | "-" | "*" | "/" | "%" | "^" | "(") => brackets > 0,
-            Kind::Sign(_) | Kind::Number(_) | Kind::Duration(_) | Kind::Text(_) | Kind::End => {
-                false
-            }
-        };
-        if found {
-            return true;
-        }
-    }
-    false
 }
