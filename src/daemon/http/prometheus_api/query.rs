@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 use watchbell_metrics::promql::{
-    EvalError, Evaluated, Expr, Options, ValueType, eval_instant, eval_range,
+    EvalError, Evaluated, Expr, Options, Stop, ValueType, eval_instant, eval_range,
 };
 use watchbell_metrics::sample::{Millis, Source};
 
@@ -25,7 +25,7 @@ const SAMPLES_MAX: usize = 25_000_000;
 /// What every query is asked with; read in the order in which Prometheus finds faults.
 struct Asked {
     time_limit: Duration,
-    options: Options,
+    options: Options<'static>,
     expr: Expr,
     limit: usize,
     with_stats: bool,
@@ -95,10 +95,13 @@ async fn answer(
 ) -> Result<Reply, Fault> {
     let (live, now) = (api.context.live.load_full(), api.context.now().as_millis());
     let meter = asked.with_stats.then(|| Meter::start(&api.context.clock));
-    api.query(asked.time_limit, move |store, _deadline| {
+    api.query(asked.time_limit, move |store, deadline| {
         let meter = meter.map(Meter::begun);
         let reading = Reading::new(store, meter.as_ref());
-        let mut evaluated = evaluate(&asked.expr, &reading, &asked.options)
+        let is_over = || deadline.is_over();
+        let stop = Some(Stop::new(&is_over, "its time limit"));
+        let options = Options { stop, ..asked.options };
+        let mut evaluated = evaluate(&asked.expr, &reading, &options)
             .map_err(|error| Fault::execution(error.message))?;
         let stats = meter.map(|meter| meter.read());
         let missing = kept::missing(&reading.into_selected(), store, &live.config, now);
