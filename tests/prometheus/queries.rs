@@ -58,6 +58,8 @@ const DIFFERENCES: &[Difference] = &[
     Difference(In::Two, "ts_of_max_over_time(shop_temperature_celsius[5m])", NEW_FUNCTION),
     Difference(In::Two, "limitk(1, shop_info)", NEW_FUNCTION),
     Difference(In::Two, "limit_ratio(1, shop_info)", NEW_FUNCTION),
+    Difference(In::Two, "limit_ratio(0.5, shop_requests_total)", NEW_FUNCTION),
+    Difference(In::Two, "limit_ratio(-0.3, shop_requests_total)", NEW_FUNCTION),
     Difference(In::Three, "sort(shop_temperature_celsius)", SORT_WARNING),
     Difference(In::Three, "sort_desc(shop_temperature_celsius)", SORT_WARNING),
     Difference(In::Three, "sort_desc(sum by (path) (shop_requests_total))", SORT_WARNING),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
 use watchbell_metrics::label::{Labels, Matcher};
@@ -54,9 +55,10 @@ pub(super) async fn labels(State(api): State<Api>, params: Params) -> Result<Rep
 
 pub(super) async fn values(
     State(api): State<Api>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
     params: Params,
 ) -> Result<Reply, Fault> {
+    let Path(name) = name.map_err(|error| Fault::bad_data(error.body_text()))?;
     let name = unescape(name);
     if name.is_empty() {
         return Err(Fault::bad_data(format!("invalid label name: {name:?}")));

@@ -42,6 +42,7 @@ async fn faults_are_worded_as_prometheus_words_them() {
         ("query_exemplars?query=up&start=9&end=0", "end timestamp must not be before start"),
         ("query_exemplars?query=sum(", "1:5: parse error: "),
         ("metadata?limit=x", "limit must be a number"),
+        ("label/%FF/values", "Invalid URL"),
         ("metadata?limit_per_metric=x", "limit_per_metric must be a number"),
         ("rules?type=x", "not supported value \"x\""),
     ] {
