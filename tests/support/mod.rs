@@ -8,6 +8,9 @@ pub mod daemon;
 pub mod delivery;
 pub mod gauges;
 pub mod mail;
+pub mod node_exporter;
+pub mod prometheus;
+pub mod replay;
 pub mod service;
 pub mod slack;
 
@@ -31,6 +34,18 @@ where
     F::Output: Send + 'static,
 {
     tokio::spawn(task)
+}
+
+/// Returns what was started; where the program is absent this says so, which is a failure in `CI`.
+pub fn present<T>(program: &str, started: std::io::Result<T>) -> Option<T> {
+    match started {
+        Ok(started) => Some(started),
+        Err(error) => {
+            assert!(std::env::var_os("CI").is_none(), "{program}: {error}");
+            eprintln!("{program} is absent: {error}");
+            None
+        }
+    }
 }
 
 /// Answers GETs of a path with a text for as long as the test runs; returns the URL.

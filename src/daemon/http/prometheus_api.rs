@@ -5,6 +5,8 @@
 
 mod params;
 mod write;
+mod place;
+mod reading;
 mod kept;
 mod query;
 mod series;
@@ -19,25 +21,22 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 use watchbell_metrics::series::Store;
 
 use crate::http::Context;
+use crate::http::prometheus_api::place::{Deadline, Places, TIME_MAX};
 
-/// Queries at once; further ones wait.
-const QUERIES_MAX: usize = 4;
-/// The longest a query may take, the wait included; `timeout=` can only shorten it.
-const QUERY_TIME_MAX: Duration = Duration::from_secs(30);
 /// The version whose API this is: clients choose by it which features they use.
-const API_VERSION: &str = "3.0.0";
+const API_VERSION: &str = "3.5.0";
 /// What Prometheus says of a `limit=` that was met.
 const TRUNCATED: &str = "results truncated due to limit";
 
-/// The context, and the places for queries.
+/// The context, and the places for work on the series.
 #[derive(Clone)]
 struct Api {
     context: Arc<Context>,
-    places: Arc<Semaphore>,
+    queries: Places,
+    look_ups: Places,
 }
 
 /// Why a request was not answered, in Prometheus's words.
@@ -53,10 +52,11 @@ struct Fault {
 struct Reply(String);
 
 pub(super) fn routes(context: &Arc<Context>) -> Router {
-    let places = Arc::new(Semaphore::new(QUERIES_MAX));
+    let (queries, look_ups) = (Places::new(), Places::new());
     Router::new()
         .route("/query", get(query::instant).post(query::instant))
         .route("/query_range", get(query::range).post(query::range))
+        .route("/query_exemplars", get(query::exemplars).post(query::exemplars))
         .route("/format_query", get(query::format).post(query::format))
         .route("/series", get(series::series).post(series::series))
         .route("/labels", get(series::labels).post(series::labels))
@@ -67,44 +67,27 @@ pub(super) fn routes(context: &Arc<Context>) -> Router {
         .route("/targets", get(targets::targets))
         .route("/status/buildinfo", get(build_info))
         .fallback(unknown_path)
-        .with_state(Api { context: Arc::clone(context), places })
+        .with_state(Api { context: Arc::clone(context), queries, look_ups })
 }
 
 impl Api {
-    /// Runs work on a thread of its own once there is a place.
-    async fn run<T: Send + 'static>(
+    /// Evaluates something once there is a place.
+    async fn query<T: Send + 'static>(
         &self,
         time: Duration,
-        work: impl FnOnce(&Store) -> T + Send + 'static,
+        work: impl FnOnce(&Store, &Deadline) -> T + Send + 'static,
     ) -> Result<T, Fault> {
-        let store = self.context.series.clone();
-        let places = Arc::clone(&self.places);
-        let run = async {
-            let place = places.acquire_owned().await;
-            // The place is kept until the work ends, even where nobody waits for it any more.
-            let work = move || {
-                let done = work(&store);
-                drop(place);
-                done
-            };
-            tokio::task::spawn_blocking(work).await
-        };
-        match tokio::time::timeout(time.min(QUERY_TIME_MAX), run).await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => {
-                tracing::error!(%error, "a query could not be answered");
-                Err(Fault::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "internal",
-                    "a fault of the daemon; its log says more",
-                ))
-            }
-            Err(_) => Err(Fault::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "timeout",
-                "query timed out in expression evaluation",
-            )),
-        }
+        let deadline = Deadline::after(&self.context.clock, time);
+        self.queries.run(&self.context.series, deadline, work).await
+    }
+
+    /// Looks something up once there is a place.
+    async fn look_up<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store, &Deadline) -> T + Send + 'static,
+    ) -> Result<T, Fault> {
+        let deadline = Deadline::after(&self.context.clock, TIME_MAX);
+        self.look_ups.run(&self.context.series, deadline, work).await
     }
 }
 
@@ -128,15 +111,16 @@ impl Fault {
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        let body = json!({ "status": "error", "errorType": self.kind, "error": self.text });
-        (self.status, axum::Json(body)).into_response()
+        let (kind, text) = (Value::from(self.kind), Value::from(self.text));
+        let body = format!("{{\"status\":\"error\",\"errorType\":{kind},\"error\":{text}}}");
+        (self.status, Reply(body)).into_response()
     }
 }
 
 impl Reply {
     /// A success without warnings.
     fn of(data: &Value) -> Self {
-        Self(json!({ "status": "success", "data": data }).to_string())
+        Self(format!("{{\"status\":\"success\",\"data\":{data}}}"))
     }
 
     /// The same, where some of it may have been left out.
@@ -144,7 +128,8 @@ impl Reply {
         if !truncated {
             return Self::of(data);
         }
-        Self(json!({ "status": "success", "data": data, "warnings": [TRUNCATED] }).to_string())
+        let warnings = json!([TRUNCATED]);
+        Self(format!("{{\"status\":\"success\",\"data\":{data},\"warnings\":{warnings}}}"))
     }
 }
 

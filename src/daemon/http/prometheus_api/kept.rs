@@ -9,20 +9,21 @@ use watchbell_metrics::sample::{LOOKBACK_MS, Millis, Source as _, TimeRange};
 use watchbell_metrics::series::Store;
 use watchbell_metrics::units;
 
+use crate::http::prometheus_api::reading::Selected;
+
 /// Series of one selector that are looked at; one that is not kept is enough.
 const SERIES_MAX: usize = 100;
 
-/// Says what a query whose first instant is `start` cannot see; none where everything is kept.
+/// Says what a query cannot see of what it asked for; none where everything is kept.
 pub(super) fn missing(
-    expr: &Expr,
+    selected: &[Selected],
     store: &Store,
     config: &Config,
-    start: Millis,
     now: Millis,
 ) -> Option<String> {
     let raw = millis(config.history.raw).max(LOOKBACK_MS);
-    for selector in expr.selectors() {
-        let reach = now.saturating_sub(start).saturating_add(selector.reach);
+    for selector in selected {
+        let reach = now.saturating_sub(selector.from);
         if reach <= raw {
             continue;
         }

@@ -1,5 +1,6 @@
 //! Parameters: of the query string and of a form, read as Prometheus reads them.
 
+use std::num::IntErrorKind;
 use std::time::Duration;
 
 use axum::Form;
@@ -9,7 +10,6 @@ use watchbell_metrics::label::Matcher;
 use watchbell_metrics::promql::{self, Expr, ParseError};
 use watchbell_metrics::sample::{LOOKBACK_MS, Millis, TimeRange};
 use watchbell_paging::time::Timestamp;
-use watchbell_sim::scenario::parse_duration;
 
 use crate::http::prometheus_api::Fault;
 
@@ -60,55 +60,72 @@ impl Params {
     pub(super) fn time(&self, name: &str) -> Result<Option<Millis>, Fault> {
         let Some(text) = self.get(name) else { return Ok(None) };
         time(text).map(Some).ok_or_else(|| {
-            Fault::parameter(name, format!("cannot parse {text:?} to a valid timestamp"))
+            let words = format!(
+                "invalid time value for '{name}': cannot parse {text:?} to a valid timestamp"
+            );
+            Fault::parameter(name, words)
         })
     }
 
     /// Reads an instant that must be given.
     pub(super) fn due_time(&self, name: &str) -> Result<Millis, Fault> {
-        self.time(name)?.ok_or_else(|| {
-            Fault::parameter(name, format!("cannot parse {:?} to a valid timestamp", ""))
+        let text = self.get(name).unwrap_or_default();
+        time(text).ok_or_else(|| {
+            Fault::parameter(name, format!("cannot parse {text:?} to a valid timestamp"))
         })
     }
 
-    /// Reads a length of time: seconds with a fraction, or `5m`.
-    pub(super) fn length(&self, name: &str) -> Result<Option<Millis>, Fault> {
-        let Some(text) = self.get(name) else { return Ok(None) };
-        length(text).map(Some).ok_or_else(|| {
-            Fault::parameter(name, format!("cannot parse {text:?} to a valid duration"))
-        })
+    /// Reads a length of time that must be given: seconds with a fraction, or `5m`.
+    pub(super) fn due_length(&self, name: &str) -> Result<Millis, Fault> {
+        let text = self.get(name).unwrap_or_default();
+        length(text).map_err(|words| Fault::parameter(name, words))
     }
 
     /// Reads the time limit of a query.
     pub(super) fn time_limit(&self) -> Result<Duration, Fault> {
-        let Some(limit) = self.length("timeout")? else { return Ok(Duration::MAX) };
+        if self.get("timeout").is_none() {
+            return Ok(Duration::MAX);
+        }
+        let limit = self.due_length("timeout")?;
         Ok(Duration::from_millis(u64::try_from(limit).unwrap_or(0)))
     }
 
     /// Reads `limit`; zero and absence are no limit.
     pub(super) fn limit(&self) -> Result<usize, Fault> {
         let Some(text) = self.get("limit") else { return Ok(usize::MAX) };
-        match text.parse::<usize>() {
+        let limit = integer(text).map_err(|words| Fault::parameter("limit", words))?;
+        match usize::try_from(limit) {
             Ok(0) => Ok(usize::MAX),
             Ok(limit) => Ok(limit),
             Err(_) => Err(Fault::parameter("limit", "limit must be non-negative")),
         }
     }
 
-    /// Reads `lookback_delta`.
+    /// Reads a bound on what metadata shows; none where it is absent.
+    pub(super) fn metadata_limit(&self, name: &str) -> Result<Option<i64>, Fault> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        let limit = integer(text).map_err(|_| Fault::bad_data(format!("{name} must be a number")));
+        limit.map(Some)
+    }
+
+    /// Reads `lookback_delta`; what is not above zero means the default.
     pub(super) fn lookback(&self) -> Result<Millis, Fault> {
-        match self.length("lookback_delta")? {
-            Some(length) if length <= 0 => {
-                Err(Fault::parameter("lookback_delta", "it must be positive"))
-            }
-            given => Ok(given.unwrap_or(LOOKBACK_MS)),
-        }
+        let Some(text) = self.get("lookback_delta") else { return Ok(LOOKBACK_MS) };
+        let length = length(text).map_err(|words| {
+            Fault::bad_data(format!("error parsing lookback delta duration: {words}"))
+        })?;
+        Ok(if length <= 0 { LOOKBACK_MS } else { length })
     }
 
     /// Reads the expression.
     pub(super) fn expression(&self) -> Result<Expr, Fault> {
+        self.parsed().map_err(|words| Fault::parameter("query", words))
+    }
+
+    /// Reads the expression; what is wrong with it is worded with its place.
+    pub(super) fn parsed(&self) -> Result<Expr, String> {
         let text = self.get("query").unwrap_or_default();
-        promql::parse(text).map_err(|error| Fault::parameter("query", placed(text, &error)))
+        promql::parse(text).map_err(|error| placed(text, &error))
     }
 
     /// Reads every `match[]`.
@@ -129,9 +146,6 @@ impl Params {
     pub(super) fn range(&self) -> Result<TimeRange, Fault> {
         let from = self.time("start")?.unwrap_or(-FAR);
         let to = self.time("end")?.unwrap_or(FAR);
-        if to < from {
-            return Err(Fault::parameter("end", "end timestamp must not be before start time"));
-        }
         Ok(TimeRange { from: from.saturating_sub(1), to })
     }
 }
@@ -157,12 +171,53 @@ fn time(text: &str) -> Option<Millis> {
     Timestamp::parse_rfc3339(text).ok().map(Timestamp::as_millis)
 }
 
-fn length(text: &str) -> Option<Millis> {
+fn length(text: &str) -> Result<Millis, String> {
+    let far = || format!("cannot parse {text:?} to a valid duration. It overflows int64");
     if let Ok(seconds) = text.parse::<f64>() {
-        return millis(seconds);
+        return millis(seconds).ok_or_else(far);
     }
-    let length = i64::try_from(parse_duration(text)?.as_millis()).ok()?;
-    (length <= FAR).then_some(length)
+    let length = duration(text);
+    length.ok_or_else(|| format!("cannot parse {text:?} to a valid duration"))
+}
+
+/// Reads `1h30m`: whole numbers with units, each unit at most once, the longest first.
+fn duration(text: &str) -> Option<Millis> {
+    const UNITS: [(&str, Millis); 7] = [
+        ("y", 365 * 86_400_000),
+        ("w", 7 * 86_400_000),
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1000),
+        ("ms", 1),
+    ];
+    let mut units = UNITS.iter();
+    let mut rest = text;
+    let mut total: Millis = 0;
+    while !rest.is_empty() {
+        let (digits, after) = rest.split_at_checked(leading(rest, |c| c.is_ascii_digit()))?;
+        let (unit, tail) = after.split_at_checked(leading(after, |c| c.is_ascii_lowercase()))?;
+        let (_, size) = units.find(|(name, _)| *name == unit)?;
+        total = total.checked_add(digits.parse::<Millis>().ok()?.checked_mul(*size)?)?;
+        rest = tail;
+    }
+    (!text.is_empty() && total <= FAR).then_some(total)
+}
+
+/// Returns how many bytes the leading characters of a kind take.
+fn leading(text: &str, is_kind: impl Fn(char) -> bool) -> usize {
+    text.len() - text.trim_start_matches(is_kind).len()
+}
+
+/// Reads a whole number; what is none is worded as Go's `strconv.Atoi` words it.
+fn integer(text: &str) -> Result<i64, String> {
+    text.parse::<i64>().map_err(|error| {
+        let why = match error.kind() {
+            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+            _ => "invalid syntax",
+        };
+        format!("strconv.Atoi: parsing {text:?}: {why}")
+    })
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "checked to lie within 2^53")]
@@ -200,12 +255,29 @@ mod tests {
             ("15", Some(15_000)),
             ("0.5", Some(500)),
             ("1m30s", Some(90_000)),
+            ("1y2w3d4h5m6s7ms", Some(33_019_506_007)),
+            ("0", Some(0)),
             ("-5", Some(-5000)),
+            ("", None),
+            ("m", None),
             ("5 minutes", None),
+            ("30s1m", None),
+            ("1m1m", None),
+            ("1.5m", None),
+            ("1e300", None),
             ("99999999999999999w", None),
         ] {
-            assert_eq!(length(text), expected, "{text}");
+            assert_eq!(length(text).ok(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn whole_numbers_are_refused_in_the_words_of_go() {
+        assert_eq!(integer("+5"), Ok(5));
+        let words = "strconv.Atoi: parsing \"x\": invalid syntax";
+        assert_eq!(integer("x"), Err(words.to_owned()));
+        let far = integer("99999999999999999999").unwrap_err();
+        assert!(far.ends_with("value out of range"), "{far}");
     }
 
     #[test]

@@ -13,7 +13,10 @@ async fn faults_are_worded_as_prometheus_words_them() {
     for (path, text) in [
         ("query?query=sum(", "invalid parameter \"query\": 1:"),
         ("query", "invalid parameter \"query\": 1:1: parse error: "),
-        ("query?query=1&time=x", "invalid parameter \"time\": cannot parse \"x\""),
+        (
+            "query?query=1&time=x",
+            "invalid parameter \"time\": invalid time value for 'time': cannot parse \"x\"",
+        ),
         ("query?query=1&timeout=x", "invalid parameter \"timeout\": cannot parse \"x\""),
         ("query?query=1&limit=-1", "invalid parameter \"limit\": limit must be non-negative"),
         ("query_range?query=1", "invalid parameter \"start\": cannot parse \"\""),
@@ -34,7 +37,13 @@ async fn faults_are_worded_as_prometheus_words_them() {
         ("series", "no match[] parameter provided"),
         ("series?match[]=up%2Bup", "invalid parameter \"match[]\""),
         ("series?match[]=up{", "invalid parameter \"match[]\": 1:"),
-        ("labels?start=9&end=0", "end timestamp must not be before start time"),
+        ("query?query=1&limit=x", "invalid parameter \"limit\": strconv.Atoi: parsing \"x\""),
+        ("query?query=1&lookback_delta=x", "error parsing lookback delta duration: cannot parse"),
+        ("query_exemplars?query=up&start=9&end=0", "end timestamp must not be before start"),
+        ("query_exemplars?query=sum(", "1:5: parse error: "),
+        ("metadata?limit=x", "limit must be a number"),
+        ("label/%FF/values", "Invalid URL"),
+        ("metadata?limit_per_metric=x", "limit_per_metric must be a number"),
         ("rules?type=x", "not supported value \"x\""),
     ] {
         let path = path.replace('[', "%5B").replace(']', "%5D").replace('{', "%7B");
@@ -248,6 +257,43 @@ async fn series_labels_and_values_are_found() {
 }
 
 #[tokio::test]
+async fn whoever_asks_for_stats_learns_what_the_query_read() {
+    let (house, now) = furnished();
+    let at = now / 1000 + 1;
+    for (query, sample_count) in [
+        ("1", 0),
+        ("http_requests_total", 2),
+        ("http_requests_total[1m]", 6),
+        ("rate(http_requests_total[20s])", 4),
+    ] {
+        let body = ask(&house, &format!("query?query={query}&time={at}&stats=all")).await;
+        let stats = &body["data"]["stats"];
+        assert_eq!(stats["samples"]["totalQueryableSamples"], sample_count, "{query}");
+        let timings = &stats["timings"];
+        assert!(timings["evalTotalTime"].as_f64() <= timings["execTotalTime"].as_f64());
+    }
+    let without = ask(&house, "query?query=1").await;
+    assert!(without["data"].get("stats").is_none(), "{without}");
+}
+
+#[tokio::test]
+async fn exemplars_are_none_and_only_selectors_have_any() {
+    let (house, _) = furnished();
+    let some = ask(&house, "query_exemplars?query=http_requests_total&start=0&end=1").await;
+    assert_eq!(some["data"], json!([]));
+    let none = house.send(get_request("/api/v1/query_exemplars?query=1")).await;
+    assert_eq!((none.status, none.text.as_str()), (StatusCode::NO_CONTENT, ""));
+}
+
+#[tokio::test]
+async fn metadata_is_limited_in_families_and_in_each() {
+    let (house, _) = furnished();
+    assert_eq!(ask(&house, "metadata?limit=0").await["data"], json!({}));
+    let all = ask(&house, "metadata?limit=-1&limit_per_metric=0").await;
+    assert!(all["data"].get("http_requests_total").is_some(), "{all}");
+}
+
+#[tokio::test]
 async fn metadata_gives_types_and_helps() {
     let (house, _) = furnished();
     let body = ask(&house, "metadata?metric=http_requests_total").await;
@@ -273,6 +319,9 @@ async fn a_query_of_what_is_not_kept_says_so() {
     assert!(warning.contains("kept for 15m only"), "{warning}");
     let read = ask(&house, "query?query=rate(http_requests_total[1h])").await;
     assert!(read.get("warnings").is_none(), "a rule reads it: {read}");
+    let pinned =
+        format!("query?query=rate(temperature[1m]@{})", house.context.now().as_millis() / 1000);
+    assert!(ask(&house, &pinned).await.get("warnings").is_none(), "the pin lies near");
     let older = ask(&house, "query?query=rate(http_requests_total[60d])").await;
     assert!(older["warnings"][0].as_str().unwrap().contains("kept for 35d only"), "{older}");
 }
@@ -280,20 +329,60 @@ async fn a_query_of_what_is_not_kept_says_so() {
 #[tokio::test]
 async fn a_query_without_a_place_in_time_is_a_timeout() {
     let house = House::new();
-    let places = Arc::new(Semaphore::new(0));
-    let api = Api { context: Arc::clone(&house.context), places };
-    let answer = api.run(Duration::from_millis(1), |_| ()).await.unwrap_err();
+    let time = Duration::from_millis(1);
+    let deadline = Deadline::after(&house.context.clock, time);
+    let answer = Places::of(0).run(&house.context.series, deadline, |_, _| ()).await.unwrap_err();
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.kind, "timeout");
+    assert_eq!(answer.text, "query timed out in query queue");
 }
 
 #[tokio::test]
 async fn a_query_that_panics_is_a_fault_of_ours_and_gives_its_place_back() {
     let house = House::new();
-    let places = Arc::new(Semaphore::new(1));
-    let api = Api { context: Arc::clone(&house.context), places: Arc::clone(&places) };
-    let answer = api.run(QUERY_TIME_MAX, |_| panic!("an index was wrong")).await;
+    let places = Places::of(1);
+    let deadline = Deadline::after(&house.context.clock, TIME_MAX);
+    let answer =
+        places.run(&house.context.series, deadline, |_, _| panic!("an index was wrong")).await;
     let fault: Fault = answer.map(|(): ()| ()).unwrap_err();
     assert_eq!(fault.kind, "internal");
-    assert_eq!(places.available_permits(), 1);
+    assert_eq!(places.free(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_whose_time_is_up_learns_it_and_gives_its_place_back() {
+    let house = House::new();
+    let places = Places::of(1);
+    let deadline = Deadline::after(&house.context.clock, Duration::from_millis(1));
+    let until_over = |_: &Store, deadline: &Deadline| {
+        while !deadline.is_over() {
+            std::thread::yield_now();
+        }
+    };
+    let answer = places.run(&house.context.series, deadline, until_over).await;
+    assert_eq!(answer.unwrap_err().text, "query timed out in expression evaluation");
+    let next = Deadline::after(&house.context.clock, TIME_MAX);
+    assert_eq!(places.run(&house.context.series, next, |_, _| 1).await, Ok(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_for_a_client_that_has_gone_learns_it() {
+    let house = House::new();
+    let places = Places::of(1);
+    let deadline = Deadline::after(&house.context.clock, TIME_MAX);
+    let (begun, has_begun) = tokio::sync::oneshot::channel();
+    let until_over = |_: &Store, deadline: &Deadline| {
+        begun.send(()).unwrap();
+        while !deadline.is_over() {
+            std::thread::yield_now();
+        }
+    };
+    tokio::select! {
+        _ = places.run(&house.context.series, deadline, until_over) => {
+            panic!("nobody told it to end")
+        }
+        begun = has_begun => begun.unwrap(),
+    }
+    let next = Deadline::after(&house.context.clock, TIME_MAX);
+    assert_eq!(places.run(&house.context.series, next, |_, _| 1).await, Ok(1));
 }

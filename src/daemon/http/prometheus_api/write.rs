@@ -10,8 +10,16 @@ use watchbell_metrics::sample::Millis;
 
 use crate::http::prometheus_api::{Reply, TRUNCATED};
 
+/// The most decimal places of a number that lies halfway between two texts of 17 digits.
+const TIE_PLACES_MAX: usize = 24;
+
 /// Writes the answer to a query; of the series beyond `limit` only a warning is left.
-pub(super) fn reply(mut evaluated: Evaluated, at: Millis, limit: usize) -> Reply {
+pub(super) fn reply(
+    mut evaluated: Evaluated,
+    at: Millis,
+    limit: usize,
+    stats: Option<&Json>,
+) -> Reply {
     let truncated = match &mut evaluated.value {
         Value::Vector(all) => cut(all, limit),
         Value::Matrix(all) => cut(all, limit),
@@ -22,6 +30,9 @@ pub(super) fn reply(mut evaluated: Evaluated, at: Millis, limit: usize) -> Reply
     }
     let mut out = String::from("{\"status\":\"success\",\"data\":{\"resultType\":");
     value(&evaluated.value, at, &mut out);
+    if let Some(stats) = stats {
+        push(&mut out, format_args!(",\"stats\":{stats}"));
+    }
     out.push('}');
     for (name, lines) in [("warnings", evaluated.warnings), ("infos", evaluated.infos)] {
         if !lines.is_empty() {
@@ -41,8 +52,9 @@ fn cut<T>(all: &mut Vec<T>, limit: usize) -> bool {
 fn value(value: &Value, at: Millis, out: &mut String) {
     match value {
         Value::Scalar(number) => {
-            out.push_str("\"scalar\",\"result\":");
-            point(at, *number, out);
+            out.push_str("\"scalar\",\"result\":[");
+            time(at, out);
+            push(out, format_args!(",\"{}\"]", Plain(*number)));
         }
         Value::String(text) => {
             out.push_str("\"string\",\"result\":[");
@@ -111,17 +123,56 @@ pub(super) struct Number(pub(super) f64);
 impl std::fmt::Display for Number {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let size = self.0.abs();
-        if self.0.is_nan() {
-            return formatter.write_str("NaN");
-        }
-        if size.is_infinite() {
-            return formatter.write_str(if self.0 > 0.0 { "+Inf" } else { "-Inf" });
-        }
-        if size == 0.0 || (1e-6..1e21).contains(&size) {
-            return write!(formatter, "{}", self.0);
+        if size == 0.0 || (1e-6..1e21).contains(&size) || !size.is_finite() {
+            return Plain(self.0).fmt(formatter);
         }
         formatter.write_str(&exponent(self.0))
     }
+}
+
+/// A number as Go's `strconv` writes it with format `f`, however long that is: how Prometheus
+/// writes the one number of a scalar.
+struct Plain(f64);
+
+impl std::fmt::Display for Plain {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.0.is_nan() {
+            return formatter.write_str("NaN");
+        }
+        if self.0.is_infinite() {
+            return formatter.write_str(if self.0 > 0.0 { "+Inf" } else { "-Inf" });
+        }
+        match to_even(self.0) {
+            Some(text) => formatter.write_str(&text),
+            None => write!(formatter, "{}", self.0),
+        }
+    }
+}
+
+/// Returns the shorter text where the whole one lies halfway between two short ones that both
+/// mean the number: Go takes the even one.
+fn to_even(value: f64) -> Option<String> {
+    // Of a longer fraction the short texts have fewer digits than one less.
+    let places = fraction_bits(value).filter(|places| *places <= TIE_PLACES_MAX)?;
+    let short = value.to_string();
+    let (_, digits) = short.split_once('.')?;
+    if digits.len() + 1 != places {
+        return None;
+    }
+    let mut below = format!("{value:.places$}");
+    below.pop();
+    let is_even = below.ends_with(['0', '2', '4', '6', '8']);
+    (is_even && below.parse() == Ok(value)).then_some(below)
+}
+
+/// Returns how many binary, and so decimal, places the fraction of a number has.
+fn fraction_bits(value: f64) -> Option<usize> {
+    const MANTISSA_BITS: u32 = 52;
+    let bits = value.to_bits();
+    let exponent = i32::try_from((bits >> MANTISSA_BITS) & 0x7ff).ok()? - 1023;
+    let mantissa = (bits & ((1 << MANTISSA_BITS) - 1)) | (1 << MANTISSA_BITS);
+    let places = i32::try_from(MANTISSA_BITS - mantissa.trailing_zeros()).ok()? - exponent;
+    usize::try_from(places).ok()
 }
 
 /// Go's format `e`: `1e+00`, `4.2e-02`.
@@ -160,6 +211,11 @@ mod tests {
             (f64::NAN, "NaN"),
             (f64::INFINITY, "+Inf"),
             (f64::NEG_INFINITY, "-Inf"),
+            (0.5, "0.5"),
+            (1.000_000_059_604_644_8, "1.0000000596046448"),
+            // Halfway between two texts of 16 digits: the even one.
+            (-0.790_107_727_050_781_3, "-0.7901077270507812"),
+            (0.790_107_727_050_781_3, "0.7901077270507812"),
         ] {
             assert_eq!(Number(value).to_string(), expected);
         }
@@ -174,6 +230,7 @@ mod tests {
         let sample = |at, value| Sample { at, value };
         for (value, expected) in [
             (Value::Scalar(1.5), r#""scalar","result":[1700000000.123,"1.5"]"#),
+            (Value::Scalar(1e21), r#""scalar","result":[1700000000.123,"1000000000000000000000"]"#),
             (Value::String("a\"b".to_owned()), r#""string","result":[1700000000.123,"a\"b"]"#),
             (Value::Vector(Vec::new()), r#""vector","result":[]"#),
             (
@@ -189,7 +246,7 @@ mod tests {
             ),
         ] {
             let evaluated = Evaluated { value, warnings: Vec::new(), infos: Vec::new() };
-            let Reply(text) = reply(evaluated, 1_700_000_000_123, usize::MAX);
+            let Reply(text) = reply(evaluated, 1_700_000_000_123, usize::MAX, None);
             let whole =
                 format!("{{\"status\":\"success\",\"data\":{{\"resultType\":{expected}}}}}");
             assert_eq!(text, whole);
@@ -207,7 +264,7 @@ mod tests {
             warnings: Vec::new(),
             infos: vec!["look here".to_owned()],
         };
-        let Reply(text) = reply(evaluated, 0, 1);
+        let Reply(text) = reply(evaluated, 0, 1, None);
         let parsed: Json = serde_json::from_str(&text).unwrap();
         assert_eq!(parsed["data"]["result"].as_array().unwrap().len(), 1);
         assert_eq!(parsed["warnings"][0], "results truncated due to limit");
