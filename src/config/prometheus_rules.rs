@@ -37,6 +37,8 @@ pub(crate) struct Manner {
 pub struct RuleFileOptions {
     /// A field that nobody knows is a warning.
     pub ignore_unknown_fields: bool,
+    /// Documents after the first are a warning, as they are nothing to Prometheus.
+    pub ignore_further_documents: bool,
     /// What is looked for beside errors.
     pub lints: Lints,
 }
@@ -61,7 +63,10 @@ pub(crate) fn read(
     manner: &Manner,
     out: &mut Findings<'_>,
 ) -> Vec<Group> {
-    let Some(root) = yaml::read(file, &source.text, out) else { return Vec::new() };
+    let Some(root) = yaml::read(file, &source.text, manner.options.ignore_further_documents, out)
+    else {
+        return Vec::new();
+    };
     let mut reader = Reader { source, out, options: manner.options };
     let Some(top) = top(&root, &mut reader) else { return Vec::new() };
     let mut groups = Vec::new();

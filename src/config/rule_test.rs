@@ -150,7 +150,7 @@ pub(crate) fn read(
     source: &SourceFile,
     out: &mut Findings<'_>,
 ) -> Option<(RuleTests, Patterns)> {
-    let root = yaml::read(file, &source.text, out)?;
+    let root = yaml::read(file, &source.text, false, out)?;
     let mut reader = Reader { source, out, options: RuleFileOptions::default() };
     let entries = reader.map(&root)?;
     let is_rules = entries.iter().any(|entry| entry.key.text == "groups");

@@ -172,7 +172,8 @@ fn unknown_fields_are_warnings_and_duplicates_nothing_where_that_is_asked_for() 
     let file = "groups:\n- name: one\n  owner: web\n  rules:\n  - {record: a, expr: b}\n  \
                 - {record: a, expr: c, team: web}\n";
     let read = |ignore_unknown_fields, lints| {
-        let options = RuleFileOptions { ignore_unknown_fields, lints };
+        let options =
+            RuleFileOptions { ignore_unknown_fields, lints, ..RuleFileOptions::default() };
         load_prometheus_rules(Path::new("a.yml"), &One(file.to_owned()), options)
     };
     let codes = |checked: &Checked| -> Vec<&'static str> {

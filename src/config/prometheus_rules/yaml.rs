@@ -46,8 +46,9 @@ pub(crate) struct Entry {
 }
 
 /// Reads a file; reports what is wrong with it as YAML. `None` where it says nothing, or where
-/// what it says cannot be known.
-pub(crate) fn read(file: usize, text: &str, out: &mut Findings<'_>) -> Option<Node> {
+/// what it says cannot be known. Documents after the first are never read; that is an error, or a
+/// warning where they are `ignored`.
+pub(crate) fn read(file: usize, text: &str, ignored: bool, out: &mut Findings<'_>) -> Option<Node> {
     if FILE_BYTES_MAX < text.len() {
         let message = format!("the file is larger than {} MiB", FILE_BYTES_MAX / 1024 / 1024);
         out.error(Code::Syntax, &Place { file, span: 0..0 }, message);
@@ -63,7 +64,7 @@ pub(crate) fn read(file: usize, text: &str, out: &mut Findings<'_>) -> Option<No
         template: None,
         root: None,
     };
-    build.run(out)
+    build.run(ignored, out)
 }
 
 /// Returns the place in the file of a range of a scalar's value.
@@ -121,7 +122,7 @@ struct Build<'a> {
 struct Stop;
 
 impl Build<'_> {
-    fn run(mut self, out: &mut Findings<'_>) -> Option<Node> {
+    fn run(mut self, ignored: bool, out: &mut Findings<'_>) -> Option<Node> {
         let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str(self.text);
         let mut documents = 0;
         while let Some(event) = parser.next_event() {
@@ -138,7 +139,7 @@ impl Build<'_> {
             };
             documents += usize::from(matches!(event, Event::DocumentStart(_)));
             if 1 < documents && is_content(&event) {
-                self.refuse_second(&span, out);
+                self.note_second(&span, ignored, out);
                 break;
             }
             if documents < 2 && self.take(event, &span, out).is_err() {
@@ -148,11 +149,16 @@ impl Build<'_> {
         self.root
     }
 
-    fn refuse_second(&self, span: &Span, out: &mut Findings<'_>) {
+    fn note_second(&self, span: &Span, ignored: bool, out: &mut Findings<'_>) {
         let at = self.offsets.byte(span.start.index());
+        let place = self.place(at..at);
         let message = "a second YAML document begins here, and would not be read";
-        out.error(Code::SecondDocument, &self.place(at..at), message)
-            .help("put all groups under one `groups:`, or make two files");
+        let finding = if ignored {
+            out.warning(Code::SecondDocument, &place, message)
+        } else {
+            out.error(Code::SecondDocument, &place, message)
+        };
+        finding.help("put all groups under one `groups:`, or make two files");
     }
 
     fn take(&mut self, event: Event<'_>, span: &Span, out: &mut Findings<'_>) -> Result<(), Stop> {
@@ -641,7 +647,7 @@ mod tests {
     fn parse(text: &str) -> (Option<Node>, Vec<Diagnostic>) {
         let sources = [SourceFile { path: "rules.yml".into(), text: text.to_owned() }];
         let mut out = Findings::new(&sources);
-        let node = read(0, text, &mut out);
+        let node = read(0, text, false, &mut out);
         (node, out.take())
     }
 

@@ -55,7 +55,11 @@ impl CheckArgs {
             Lint::DuplicateRules => Lints::Duplicates,
             Lint::All => Lints::All,
         };
-        RuleFileOptions { ignore_unknown_fields: self.ignore_unknown_fields, lints }
+        RuleFileOptions {
+            ignore_unknown_fields: self.ignore_unknown_fields,
+            lints,
+            ..RuleFileOptions::default()
+        }
     }
 }
 
