@@ -1,4 +1,5 @@
-//! The collector: scrapes fake targets into the real store and evaluates the rules on it.
+//! The collector: scrapes fake targets into the real store and evaluates the rules on it,
+//! recording rules included.
 //!
 //! Two paces. By steps, every target answers at exactly `start + n * step` and every rule is
 //! evaluated there: what a scenario promises its reader. By rounds, the daemon's own timing
@@ -8,12 +9,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use watchbell_config::value::Config;
 use watchbell_metrics::exposition::Format;
-use watchbell_metrics::promql::{Expr, Options};
+use watchbell_metrics::promql::Options;
 use watchbell_metrics::round::{Due, Rounds, Table};
-use watchbell_metrics::rule::{Rule, RuleKind, RuleReadings, evaluate};
+use watchbell_metrics::rule::order::Order;
+use watchbell_metrics::rule::record::{Recorder, Recording, reads, recordings};
+use watchbell_metrics::rule::{Rule, RuleReadings, evaluate};
 use watchbell_metrics::sample::Millis;
-use watchbell_metrics::series::{Limits, Read, Retention, Store, Target};
+use watchbell_metrics::series::{Limits, Retention, Store, Target};
 use watchbell_paging::time::Timestamp;
 
 use crate::target::FakeTarget;
@@ -34,15 +38,45 @@ pub enum Pace {
     Rounds,
 }
 
+/// The rules of a configuration, with their order.
+#[derive(Clone, Debug, Default)]
+pub struct RuleSet {
+    rules: Vec<Arc<Rule>>,
+    recordings: Arc<[Recording]>,
+    order: Order,
+}
+
+impl RuleSet {
+    /// Takes the rules of a configuration, recording rules included.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let recordings = recordings(&config.groups);
+        let order = Order::new(&config.rules, &config.groups, &recordings);
+        Self { rules: config.rules.clone(), recordings, order }
+    }
+
+    /// Returns what all of them read, so that the store keeps it.
+    fn retention(&self) -> Retention {
+        let reads = reads(&self.rules, &self.recordings);
+        Retention { reads, raw: 900_000, keep: 0, matchers: Vec::new() }
+    }
+
+    /// Returns the indexes of all; those of recording rules follow the others.
+    fn indexes(&self) -> std::ops::Range<usize> {
+        0..self.rules.len() + self.recordings.len()
+    }
+}
+
 /// Store, targets and rules together.
 #[derive(Debug)]
 pub struct Collector {
     origin: Timestamp,
     step: Duration,
     interval: Duration,
-    rules: Vec<Arc<Rule>>,
+    rules: RuleSet,
     targets: Vec<Watched>,
     store: Store,
+    recorder: Recorder,
     blocks: Vec<Vec<u8>>,
     timing: Timing,
 }
@@ -65,20 +99,22 @@ impl Collector {
     #[must_use]
     pub fn new(
         targets: Vec<FakeTarget>,
-        rules: Vec<Arc<Rule>>,
+        rules: RuleSet,
         (origin, step): (Timestamp, Duration),
         interval: Duration,
         pace: Pace,
     ) -> Self {
-        let store = Store::new(retention(&rules));
+        let store = Store::new(rules.retention());
         let step = step.max(Duration::from_millis(1));
         let targets: Vec<Watched> = targets
             .into_iter()
             .map(|fake| Watched { shard: store.open(&fake.labels, LIMITS), fake })
             .collect();
         let timing = Timing::Steps { next: 0 };
+        let recorder = Recorder::new(&store);
+        let blocks = Vec::new();
         let mut collector =
-            Self { origin, step, interval, rules, targets, store, blocks: Vec::new(), timing };
+            Self { origin, step, interval, rules, targets, store, recorder, blocks, timing };
         if pace == Pace::Rounds {
             collector.timing = collector.rounds(origin);
         }
@@ -130,13 +166,14 @@ impl Collector {
     /// # Errors
     /// A block of the journal is refused.
     pub fn restart(&mut self, now: Timestamp) -> Result<(), String> {
-        self.store = Store::new(retention(&self.rules));
+        self.store = Store::new(self.rules.retention());
         for block in &self.blocks {
             self.store.replay(block).map_err(|error| error.to_string())?;
         }
         for target in &mut self.targets {
             target.shard = self.store.open(&target.fake.labels, LIMITS);
         }
+        self.recorder = Recorder::new(&self.store);
         self.resume(now);
         Ok(())
     }
@@ -150,9 +187,9 @@ impl Collector {
     }
 
     /// Puts other rules in force.
-    pub fn configure(&mut self, rules: Vec<Arc<Rule>>, now: Timestamp) {
+    pub fn configure(&mut self, rules: RuleSet, now: Timestamp) {
         self.rules = rules;
-        self.store.configure(retention(&self.rules));
+        self.store.configure(self.rules.retention());
         if matches!(self.timing, Timing::Rounds { .. }) {
             self.timing = self.rounds(now);
         }
@@ -183,8 +220,10 @@ impl Collector {
                 targets: members.len(),
             })
             .collect();
-        let interval = |rule: &Arc<Rule>| millis(rule.spec.interval.unwrap_or(self.interval));
-        let rules = self.rules.iter().map(interval).collect();
+        let alerting = self.rules.rules.iter().map(|rule| rule.spec.interval);
+        let recording = self.rules.recordings.iter().map(|recording| recording.interval);
+        let own = |interval: Option<Duration>| millis(interval.unwrap_or(self.interval));
+        let rules = alerting.chain(recording).map(own).collect();
         Timing::Rounds {
             rounds: Rounds::new(tables, rules, now.0),
             places: by_job.into_values().collect(),
@@ -198,7 +237,7 @@ impl Collector {
                 *next = next.saturating_add(1);
                 let scrapes =
                     (0..self.targets.len()).map(|target| Due::Scrape { table: 0, target, at });
-                let rules = (0..self.rules.len()).collect();
+                let rules = self.rules.indexes().collect();
                 scrapes.chain([Due::Evaluate { rules, at }]).collect()
             }
             Timing::Rounds { rounds, .. } => rounds.take_due(now.0),
@@ -219,17 +258,30 @@ impl Collector {
                     rounds.answered(table, target, now.0, at, &readers);
                 }
             }
-            Due::Evaluate { rules, at } => {
-                let due = rules.iter().filter_map(|index| self.rules.get(*index));
-                readings.extend(due.map(|rule| {
-                    let counters_from_zero = match rule.policy.kind {
-                        RuleKind::Own => true,
-                        RuleKind::Prometheus(_) => false,
-                    };
-                    let options = Options { counters_from_zero, ..Options::default() };
-                    evaluate(rule, &self.store, at, &options)
-                }));
+            Due::Evaluate { rules, at } => self.evaluate(&rules, at, readings),
+        }
+    }
+
+    /// Goes through the stages: first what is recorded, then who alerts.
+    fn evaluate(&mut self, due: &[usize], at: Millis, readings: &mut Vec<RuleReadings>) {
+        let RuleSet { rules, recordings, order } = &self.rules;
+        let places: Vec<usize> =
+            due.iter().filter_map(|index| index.checked_sub(rules.len())).collect();
+        let places = self.recorder.take_due(recordings, &places, at);
+        for stage in 0..order.stages() {
+            let is_now = |place: &&usize| {
+                order.recordings.get(**place).is_some_and(|turn| turn.stage == stage)
+            };
+            for place in places.iter().filter(is_now) {
+                // A recording rule that fails writes nothing; whoever reads it shows that.
+                let (Ok(_) | Err(_)) = self.recorder.record(*place, at, &Options::default());
             }
+            // Nothing limits these series but a bound that no scenario comes near.
+            let _failure = self.recorder.write(at);
+            let is_now =
+                |index: &&usize| order.rules.get(**index).is_some_and(|turn| turn.stage == stage);
+            let due = due.iter().filter(is_now).filter_map(|index| rules.get(*index));
+            readings.extend(due.map(|rule| evaluate(rule, &self.store, at, &Options::default())));
         }
     }
 
@@ -248,18 +300,6 @@ impl Collector {
         watched.shard.append(body.as_bytes(), Format::Text, at, SCRAPE_SECONDS);
         Some(watched.shard.readers())
     }
-}
-
-/// Returns what the rules read, so that the store keeps it.
-fn retention(rules: &[Arc<Rule>]) -> Retention {
-    let mut reads = Vec::new();
-    for (reader, rule) in rules.iter().enumerate() {
-        let evidence = rule.evidence.iter().flat_map(|(bad, total)| [bad, total]);
-        for selector in [&rule.value].into_iter().chain(evidence).flat_map(Expr::selectors) {
-            reads.push(Read { reader, matchers: selector.matchers, reach: selector.reach });
-        }
-    }
-    Retention { reads, raw: 900_000, keep: 0, matchers: Vec::new() }
 }
 
 fn millis(length: Duration) -> Millis {

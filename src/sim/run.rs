@@ -23,7 +23,7 @@ use watchbell_paging::view::IncidentView;
 pub use self::render::{render, summary};
 use self::script::{Case, Moment};
 use crate::audit::Audit;
-use crate::collector::{Collector, Pace};
+use crate::collector::{Collector, Pace, RuleSet};
 use crate::scenario;
 use crate::target::FakeTarget;
 use crate::world::{World, WorldError};
@@ -132,7 +132,7 @@ fn run_case(
         let targets = FakeTarget::group(&case.series);
         let grid = (case.start, case.step);
         let interval = config.daemon.interval;
-        let rules = config.rules.clone();
+        let rules = RuleSet::of(config);
         world.collect(Collector::new(targets, rules, grid, interval, Pace::Steps));
     }
     let mut stage = Stage::new(world, path, files);

@@ -16,7 +16,7 @@ use watchbell_paging::time::Timestamp;
 use watchbell_paging::view::IncidentView;
 
 use crate::audit::Audit;
-use crate::collector::{Collector, Pace};
+use crate::collector::{Collector, Pace, RuleSet};
 use crate::people::{Intention, People, Verb};
 use crate::plan::{AFTER, Happening, Plan, START, STEP};
 use crate::random::Random;
@@ -129,7 +129,7 @@ impl Life<'_> {
             world.sabotage(sabotage);
         }
         let targets = FakeTarget::group(&series);
-        let (rules, interval) = (config.rules.clone(), config.daemon.interval);
+        let (rules, interval) = (RuleSet::of(config), config.daemon.interval);
         world.collect(Collector::new(targets, rules, (start, STEP), interval, PACE));
         Ok(world)
     }

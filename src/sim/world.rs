@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use watchbell_metrics::rule::Rule;
 use watchbell_paging::command::{Answer, Command};
 use watchbell_paging::engine::{Engine, Input, Reason};
 use watchbell_paging::id::{CommandId, DeliveryId};
@@ -24,7 +23,7 @@ use watchbell_paging::view::View;
 use self::outside::Outside;
 pub use self::outside::{Amid, Line, Sabotage};
 use crate::audit::Audit;
-use crate::collector::Collector;
+use crate::collector::{Collector, RuleSet};
 use crate::provider::Providers;
 
 /// Turns at one instant after which the world is surely going in circles.
@@ -268,11 +267,7 @@ impl World {
     ///
     /// # Errors
     /// The engine does not come to rest, or the audit found something.
-    pub fn configure(
-        &mut self,
-        settings: Arc<Settings>,
-        rules: Vec<Arc<Rule>>,
-    ) -> Result<(), WorldError> {
+    pub fn configure(&mut self, settings: Arc<Settings>, rules: RuleSet) -> Result<(), WorldError> {
         self.settings = Arc::clone(&settings);
         if let Some(collector) = &mut self.collector {
             collector.configure(rules, self.now);

@@ -9,6 +9,7 @@ use watchbell_paging::view::IncidentView;
 
 use super::script::{Deed, Substitution, Verb, When};
 use super::{Stage, judge, setup};
+use crate::collector::RuleSet;
 use crate::world::WorldError;
 
 /// How long an override lasts that does not say.
@@ -117,7 +118,10 @@ impl Stage<'_> {
     /// A bad file changes nothing.
     fn reload(&mut self, file: &str) -> Result<(), WorldError> {
         match setup::reloaded(file, self.path, self.files) {
-            Ok(config) => self.world.configure(config.settings, config.rules),
+            Ok(config) => {
+                let rules = RuleSet::of(&config);
+                self.world.configure(config.settings, rules)
+            }
             Err((_, words)) => {
                 self.world.note(format!("{file} is refused: {words}"));
                 Ok(())
