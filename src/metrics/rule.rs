@@ -379,6 +379,8 @@ pub struct Reading {
     pub value: f64,
     /// The events behind a ratio.
     pub evidence: Option<Evidence>,
+    /// The level, where each series says its own: a `severity` that is a template.
+    pub level: Option<Level>,
     /// The rendered summary.
     pub summary: Option<String>,
     /// Further rendered annotations, for readings above ok.

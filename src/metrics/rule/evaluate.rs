@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::label::{ALERT_NAME, Labels, METRIC_NAME};
 use crate::promql::{self, Expr, Options, Value};
-use crate::rule::group::{Imported, Sighting};
+use crate::rule::group::{Imported, Sighting, severity_level};
 use crate::rule::{Evidence, Reading, Rule, RuleKind, RuleReadings, SEVERITY};
 use crate::sample::{Millis, Source};
 use crate::template::Subject;
@@ -65,7 +65,12 @@ fn imported_readings(
     options: &Options,
 ) -> Result<Vec<Reading>, String> {
     let sightings = sightings(rule, imported, source, at, options)?;
-    unique(sightings.into_iter().map(Sighting::into_reading).collect())
+    let is_own = imported.has_own_severities();
+    let reading = |sighting: Sighting| {
+        let level = is_own.then(|| severity_level(sighting.labels.get(SEVERITY)));
+        Reading { level, ..sighting.into_reading() }
+    };
+    unique(sightings.into_iter().map(reading).collect())
 }
 
 /// Evaluates an alert of a Prometheus file at one time; gives one sighting for each series.
@@ -142,7 +147,7 @@ fn reading(rule: &Rule, found: &Labels, value: f64, evidence: Option<Evidence>) 
         let subject = Subject { labels: &labels, ..subject };
         template.render(&subject)
     });
-    Reading { labels, value, evidence, summary, annotations: Vec::new() }
+    Reading { labels, value, evidence, level: None, summary, annotations: Vec::new() }
 }
 
 fn vector(

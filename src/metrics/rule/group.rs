@@ -125,7 +125,11 @@ impl Group {
                 name: imported.name(alert, taken),
                 kind: RuleKind::Prometheus(level),
                 hysteresis: 0.0,
-                holds: holds(level, *holds_for),
+                holds: if imported.has_own_severities() {
+                    Holds { info: *holds_for, warning: *holds_for, critical: *holds_for }
+                } else {
+                    holds(level, *holds_for)
+                },
                 clear_for: Duration::ZERO,
                 keep_firing_for: *keep_firing_for,
                 query: expr.to_string(),
@@ -178,13 +182,20 @@ impl Imported {
         Sighting { labels, value, annotations: self.annotations.iter().map(render).collect() }
     }
 
-    /// The level that its `severity` stands for; one that only a series could tell is a warning.
+    /// The level that its `severity` stands for; where each series has its own, that of none.
     fn level(&self) -> Level {
-        match self.labels.iter().find(|(name, _)| name == SEVERITY).map(|(_, text)| text.source()) {
-            Some("critical" | "page") => Level::Critical,
-            Some("info") => Level::Info,
-            Some(_) | None => Level::Warning,
-        }
+        severity_level(self.severity())
+    }
+
+    /// Returns its `severity` as written.
+    fn severity(&self) -> Option<&str> {
+        self.labels.iter().find(|(name, _)| name == SEVERITY).map(|(_, text)| text.source())
+    }
+
+    /// Tells whether each series says its own severity, because the label is a template.
+    #[must_use]
+    pub fn has_own_severities(&self) -> bool {
+        self.severity().is_some_and(|text| text.contains("{{"))
     }
 
     /// Names the rule by what tells an alert from others to Prometheus: its group and its labels.
@@ -235,6 +246,15 @@ impl Imported {
     }
 }
 
+/// Returns the level that a `severity` stands for.
+pub(super) fn severity_level(severity: Option<&str>) -> Level {
+    match severity {
+        Some("critical" | "page") => Level::Critical,
+        Some("info") => Level::Info,
+        Some(_) | None => Level::Warning,
+    }
+}
+
 fn holds(level: Level, holds_for: Duration) -> Holds {
     let mut holds = Holds::default();
     match level {
@@ -257,7 +277,7 @@ impl Sighting {
         // A reading has its summary beside the others.
         annotations.retain(|(name, _)| name != SUMMARIES[0]);
         let labels = labels.without(&[SEVERITY]);
-        Reading { labels, value, evidence: None, summary, annotations }
+        Reading { labels, value, evidence: None, level: None, summary, annotations }
     }
 }
 

@@ -39,7 +39,8 @@ impl Judgement {
 pub fn judge(policy: &RulePolicy, value: f64, evidence: Option<Evidence>) -> Judgement {
     let has = tiers_of(policy);
     if let RuleKind::Prometheus(level) = policy.kind {
-        return Judgement { raw: level, clear: [false; 3], has };
+        // A series whose severity fell clears what it was.
+        return Judgement { raw: level, clear: TIERS.map(|tier| level < tier), has };
     }
     let enough = evidence
         .is_none_or(|events| policy.min_bad <= events.bad && policy.min_count <= events.total);

@@ -112,7 +112,7 @@ impl Work<'_> {
         for reading in readings {
             let labels = reading.labels.without(&["severity"]);
             let key = AlertKey { rule: policy.name.clone(), labels, origin: Origin::Rule };
-            let own = with_override(policy, &key.labels);
+            let own = with_override(policy, &key.labels).map(|own| with_level(own, reading.level));
             let sight = match &own {
                 Some(_) => Sight::Value(reading.value, reading.evidence),
                 None => Sight::Off,
@@ -422,4 +422,12 @@ fn level_of(severity: Severity) -> Level {
         Severity::Warning => Level::Warning,
         Severity::Critical => Level::Critical,
     }
+}
+
+/// Lets a series speak of its own severity.
+fn with_level(mut policy: RulePolicy, level: Option<Level>) -> RulePolicy {
+    if let Some(level) = level {
+        policy.kind = RuleKind::Prometheus(level);
+    }
+    policy
 }

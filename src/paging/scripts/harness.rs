@@ -335,6 +335,7 @@ pub(super) fn program(name: &str) -> Actor {
 
 pub(super) fn reading(rule: &str, job: &str, value: f64, evidence: Option<Evidence>) -> Reading {
     Reading {
+        level: None,
         labels: Labels::from_pairs([("alertname", rule), ("job", job)]),
         value,
         evidence,
