@@ -32,7 +32,7 @@ use watchbell_paging::engine::Input;
 use watchbell_paging::time::Timestamp;
 
 use self::course::Course;
-use self::evaluate::{Evaluator, JOBS_MAX, Job};
+use self::evaluate::{Evaluator, JOBS_MAX, Job, RULE_TIME_MAX};
 pub use self::failure::Failure;
 pub use self::fetch::{Body, Common, Fetcher};
 pub use self::plan::faults;
@@ -240,6 +240,7 @@ impl Scraper {
             metrics: Arc::clone(&self.parts.metrics),
             inputs: self.parts.inputs.clone(),
             board: self.parts.evaluations.clone(),
+            patience: RULE_TIME_MAX,
             recorder: Arc::new(Mutex::new(Recorder::new(&self.parts.series).awaiting_states())),
         };
         let states = States::new(

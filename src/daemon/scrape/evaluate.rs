@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
-use watchbell_metrics::promql::Options;
+use watchbell_metrics::promql::{Limits, Options, Stop};
 use watchbell_metrics::rule::order::Turn;
 use watchbell_metrics::rule::record::{Recorded, Recorder};
 use watchbell_metrics::rule::tally::Tally;
@@ -31,6 +31,12 @@ use crate::telemetry::Metrics;
 pub(super) const JOBS_MAX: usize = 64;
 /// Fewer rules than this for each thread are not worth a thread.
 const RULES_PER_THREAD_MIN: usize = 8;
+/// How long one rule may take: a second is much, so this is a rule that would never end.
+pub(super) const RULE_TIME_MAX: Duration = Duration::from_secs(10);
+/// How the bound is named where a rule meets it.
+const RULE_TIME_NAME: &str = "the time that a rule may take";
+/// The most samples that one rule may read.
+const RULE_SAMPLES_MAX: usize = 25_000_000;
 /// What is said of a rule that made the evaluation panic.
 const PANICKED: &str = "the evaluation panicked; a fault of Watchbell itself";
 
@@ -56,6 +62,8 @@ pub(super) struct Evaluator {
     pub(super) metrics: Arc<Metrics>,
     pub(super) inputs: mpsc::Sender<Input>,
     pub(super) board: EvaluationBoard,
+    /// How long one rule may take.
+    pub(super) patience: Duration,
     /// Jobs come one at a time, so nobody waits for it.
     pub(super) recorder: Arc<Mutex<Recorder>>,
 }
@@ -195,7 +203,8 @@ impl Evaluator {
     fn record_one(&self, course: &Course, place: usize, at: Millis) {
         let Some(recording) = course.recordings.get(place) else { return };
         let began = self.clock.elapsed();
-        let record = || self.recorder.lock().record(place, at, &Options::default());
+        let is_over = || self.patience < self.clock.elapsed().saturating_sub(began);
+        let record = || self.recorder.lock().record(place, at, &options(&is_over));
         let outcome = catch_unwind(AssertUnwindSafe(record));
         let outcome = outcome.unwrap_or_else(|_| Err(PANICKED.to_owned()));
         if let Err(why) = &outcome {
@@ -218,7 +227,8 @@ impl Evaluator {
         let began = self.clock.elapsed();
         let tally = Tally::new(&self.series);
         // Nothing is shared but the store, whose locks do not poison.
-        let read = || evaluate(rule, &tally, at, &Options::default());
+        let is_over = || self.patience < self.clock.elapsed().saturating_sub(began);
+        let read = || evaluate(rule, &tally, at, &options(&is_over));
         let readings = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| RuleReadings {
             rule: rule.policy.name.clone(),
             at,
@@ -276,4 +286,10 @@ impl Evaluator {
         }
         self.inputs.send(Input::Recordings(failing)).await.map_err(|_| Gone)
     }
+}
+
+/// Bounds one rule in time and samples.
+fn options<'a>(is_over: &'a (dyn Fn() -> bool + Sync)) -> Options<'a> {
+    let limits = Limits { samples_max: RULE_SAMPLES_MAX, ..Limits::default() };
+    Options { limits, stop: Some(Stop::new(is_over, RULE_TIME_NAME)), ..Options::default() }
 }

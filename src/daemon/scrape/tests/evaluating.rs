@@ -31,6 +31,17 @@ async fn readings_of_many_rules_come_as_one_input_in_the_order_of_the_rules() {
 }
 
 #[tokio::test]
+async fn a_rule_that_takes_too_long_is_stopped_and_says_so() {
+    let endless = RuleSource::Expr("count_over_time(vector(1)[4h:1s])".to_owned());
+    let mut desk = Bench::new(vec![rule("endless", endless)], Vec::new());
+    desk.patience = Duration::ZERO;
+    let heard = desk.run(&[MINUTE]).await;
+    let Some(Input::Readings(readings)) = heard.first() else { panic!("{heard:?}") };
+    let error = readings[0].outcome.as_ref().unwrap_err();
+    assert!(error.ends_with("elements by the time that a rule may take"), "{error}");
+}
+
+#[tokio::test]
 async fn what_is_recorded_is_seen_by_the_rules_of_the_same_job() {
     let rules = vec![rule("reader", RuleSource::Expr("job:up:sum * 2".to_owned()))];
     let mut desk = Bench::new(rules, vec![group(&[("job:up:sum", "vector(3)")])]);
@@ -180,6 +191,7 @@ struct Bench {
     recorder: Arc<Mutex<Recorder>>,
     course: Arc<Course>,
     started: Millis,
+    patience: Duration,
     /// Hears of readings before the test does.
     ear: Option<mpsc::Sender<Input>>,
 }
@@ -196,6 +208,7 @@ impl Bench {
             target: store.open_own(&Labels::from_pairs([("job", "a")]), limits),
             metrics: Arc::new(Metrics::new().unwrap()),
             board: EvaluationBoard::default(),
+            patience: RULE_TIME_MAX,
             picture: Picture::default(),
             recorder: Arc::new(Mutex::new(Recorder::new(&store).awaiting_states())),
             course: Arc::new(Course::new(&config)),
@@ -277,6 +290,7 @@ impl Bench {
             metrics: Arc::clone(&self.metrics),
             inputs,
             board: self.board.clone(),
+            patience: self.patience,
             recorder: Arc::clone(&self.recorder),
         }
     }
