@@ -1,6 +1,8 @@
 //! The engine against Prometheus's own test scripts, and against text that makes no sense.
 
+mod faults;
 mod hostile;
+mod second_opinion;
 
 use std::path::{Path, PathBuf};
 
@@ -83,38 +85,6 @@ eval instant at 1m up
     let lines: Vec<usize> = report.failed.iter().map(|failure| failure.line).collect();
     assert_eq!(lines, [4, 7, 10, 14, 17, 20, 23, 30, 32]);
     assert_eq!((report.passed, report.skipped), (1, 2));
-}
-
-#[test]
-fn faults_have_a_place_and_often_a_cure() {
-    for (text, place, words, help) in [
-        ("rate(up)", "up", "range vector", "[5m]"),
-        ("sum(up[5m])", "up[5m]", "instant vector", "rate"),
-        ("rtae(up[5m])", "rtae", "no function", "rate"),
-        ("up{job=~\"(\"}", "\"(\"", "not closed", ""),
-        ("up + ", "", "end of the expression", ""),
-        ("1 == 1", "1 == 1", "bool", ""),
-        ("{job=~\".*\"}", "{job=~\".*\"}", "every series", "name a metric"),
-        ("up[5m", "", "\"]\"", ""),
-        ("up[200y]", "200y", "out of range", ""),
-        ("up[1e30]", "1e30", "out of range", "100y"),
-        ("up offset 1e30", "1e30", "out of range", "100y"),
-        ("up[0]", "0", "must last", ""),
-        ("up @ 1e30", "1e30", "@ needs a time", ""),
-        ("histogram_sum(up)", "histogram_sum", "not supported", "native"),
-        ("up{a='\\xff'}", "\\xff", "UTF-8", ""),
-        ("rate(up[5m] anchored)", "anchored", "experimental", "leave it out"),
-        ("up{", "", "\"}\"", ""),
-        ("'abc", "'abc", "does not end", "close it"),
-        ("up and on(a) group_left b", "group_left", "does not go with", ""),
-        ("label_replace(up, 'a', 'b', 'c', '(')", "'('", "not closed", ""),
-        ("clamp(up, 1)", "clamp(up, 1)", "3 arguments", ""),
-    ] {
-        let error = parse(text).expect_err(text);
-        assert_eq!(text.get(error.span.clone()), Some(place), "{text}: {error}");
-        assert!(error.message.contains(words), "{text}: {error}");
-        assert!(error.help.as_deref().unwrap_or_default().contains(help), "{text}: {error:?}");
-    }
 }
 
 #[test]

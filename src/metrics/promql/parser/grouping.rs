@@ -85,7 +85,9 @@ impl Parser {
                 break;
             }
         }
-        self.expect_sign(")")?;
+        if !self.take_sign(")") {
+            return Err(self.unexpected("\",\" or \")\""));
+        }
         Ok(labels)
     }
 
