@@ -390,7 +390,8 @@ impl Reader<'_> {
             return Ok(None);
         }
         let within = |text: &str| text.parse::<u32>().ok().filter(|count| *count <= REPEAT_MAX);
-        let bound = if most.is_empty() { within(least) } else { within(least).and(within(most)) };
+        let bound =
+            if most.is_empty() { within(least) } else { within(least).and_then(|_| within(most)) };
         let Some(times) = bound else {
             return Err(format!("nothing is repeated more than {REPEAT_MAX} times"));
         };

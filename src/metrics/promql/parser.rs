@@ -288,12 +288,12 @@ impl Parser {
         if let Some(op) = AggregateOp::find(word).filter(|_| opens || groups) {
             return self.aggregation(op);
         }
-        if opens {
-            return self.call(word);
-        }
         let lower = word.to_ascii_lowercase();
         if NO_METRICS.contains(&lower.as_str()) {
             return Err(self.unexpected("an expression"));
+        }
+        if opens {
+            return self.call(word);
         }
         self.selector(Some(word.to_owned()))
     }
@@ -457,7 +457,6 @@ fn unknown_function(name: &str, place: Range<usize>) -> ParseError {
     let error = ParseError::new(place, format!("there is no function {name:?}"));
     match name.to_ascii_lowercase().as_str() {
         "by" | "without" => error.help("it belongs to an aggregation: sum by (job) (…)"),
-        "on" | "ignoring" => error.help("it stands after the operator: a + on (job) b"),
         "fill" | "fill_left" | "fill_right" => {
             error.help("filling in is experimental and not supported; write (a or b * 0)")
         }

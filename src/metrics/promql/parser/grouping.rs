@@ -55,6 +55,8 @@ impl Parser {
                 let message = format!("label {label:?} stands in both on and {word}");
                 return Err(ParseError::new(place, message));
             }
+            // Only one side may be the many.
+            break;
         }
         Ok(())
     }

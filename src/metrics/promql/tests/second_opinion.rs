@@ -14,8 +14,11 @@ use crate::promql::script::command::{self, Command};
 /// Numbers from here on make the other parser panic where a duration stands.
 const SECONDS_MAX: f64 = 1e9;
 
+/// Tells whether a name explains a difference.
+type Explains = fn(&Difference<'_>) -> bool;
+
 /// Differences by name, and when a name explains one.
-const DIFFERENCES: [(&str, fn(&Difference<'_>) -> bool); 9] = [
+const DIFFERENCES: [(&str, Explains); 9] = [
     ("patterns are RE2's; the other parser takes those of the regex crate", |it| {
         !it.ours && it.error.contains("is not a regular expression")
     }),
@@ -98,8 +101,8 @@ fn would_panic(tokens: &[Token], index: usize) -> bool {
         Kind::Word(word) => ["inf", "nan"].contains(&word.to_ascii_lowercase().as_str()),
         Kind::Duration(_) | Kind::Text(_) | Kind::Sign(_) | Kind::End => false,
     };
-    let before = tokens[..index].iter().rev().map(|token| &token.kind);
-    let place = before.skip_while(|kind| matches!(kind, Kind::Sign("+" | "-"))).next();
+    let mut before = tokens[..index].iter().rev().map(|token| &token.kind);
+    let place = before.find(|kind| !matches!(kind, Kind::Sign("+" | "-")));
     let timed = match place {
         Some(Kind::Word(word)) => word.eq_ignore_ascii_case("offset"),
         Some(Kind::Sign(sign)) => ["[", ":", "@"].contains(sign),
@@ -203,130 +206,105 @@ fn broken(text: &str, at: prop::sample::Index, spare: &str, fault: usize) -> Str
     words.concat()
 }
 
+const NAMES: &[&str] = &[
+    "up",
+    "a:b",
+    "x{a=\"b\"}",
+    "{__name__=~\"u.*\",c!=\"d\"}",
+    "{a=\"b\",}",
+    "x{a=~`\\d+`}",
+    "{\"q.r\"}",
+];
+const TIMES: &[&str] = &["", "", " offset 5m", " offset -1h", " @ 60", " @ start() offset 1m"];
+const NUMBERS: &[&str] =
+    &["1", "-2.5", "1e3", "Inf", "NaN", "0x1f", "5m", ".5", "time()", "scalar(up)", "pi()"];
+const RANGES: &[&str] = &[
+    "up[5m]",
+    "up[1h30m] offset 1m",
+    "x{a=~\"b|c\"}[90s] @ end()",
+    "up[1h:5m]",
+    "(up + 1)[1h:]",
+    "up[300]",
+    "up[0]",
+];
+const LISTS: &[&str] = &["()", "(a)", "(a, b)", "(a,)", "(\"q.r\")"];
+const OPERATORS: &[&str] = &[
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "^",
+    "atan2",
+    "==",
+    "!= bool",
+    "> bool",
+    "<=",
+    "and",
+    "or",
+    "unless",
+    "and on(a)",
+    "/ on(a)",
+    "* ignoring(a, b) group_left(c)",
+    "+ on() group_right()",
+    "- ignoring(x)",
+];
+const OF_ONE: &[&str] = &[
+    "abs",
+    "absent",
+    "sort",
+    "timestamp",
+    "hour",
+    "vector",
+    "scalar",
+    "rate",
+    "sum_over_time",
+    "absent_over_time",
+    "round",
+    "histogram_quantile",
+    "label_join",
+    "nobody",
+    "count_values",
+    "topk",
+    "SUM",
+    "ceil",
+];
+const OF_RANGE: &[&str] =
+    &["rate", "increase", "max_over_time", "deriv", "last_over_time", "absent_over_time"];
+const OF_NUMBER: &[&str] = &["topk", "bottomk", "quantile", "histogram_quantile"];
+const AGGREGATIONS: &[&str] = &["sum", "avg", "min", "count", "stddev", "group"];
+const GROUPINGS: &[&str] = &["by", "without"];
+/// What stands around an expression.
+const FRAMES: &[(&str, &str)] = &[
+    ("count_values(\"v\", ", ")"),
+    ("label_replace(", ", \"a\", \"$1\", \"b\", \"(.*)\")"),
+    ("clamp(", ", 0, 1)"),
+    ("(", ")"),
+    ("-", ""),
+    ("max_over_time((", ")[10m:1m])"),
+];
+
 /// Expressions, most of them valid.
 fn expression() -> impl Strategy<Value = String> {
-    let selector = (
-        prop::sample::select(
-            &[
-                "up",
-                "a:b",
-                "x{a=\"b\"}",
-                "{__name__=~\"u.*\",c!=\"d\"}",
-                "{a=\"b\",}",
-                "x{a=~`\\d+`}",
-                "{\"q.r\"}",
-            ][..],
-        ),
-        prop::sample::select(
-            &["", "", " offset 5m", " offset -1h", " @ 60", " @ start() offset 1m"][..],
-        ),
-    )
-        .prop_map(|(name, when)| format!("{name}{when}"));
-    let number = prop::sample::select(
-        &["1", "-2.5", "1e3", "Inf", "NaN", "0x1f", "5m", ".5", "time()", "scalar(up)", "pi()"][..],
-    )
-    .prop_map(str::to_owned);
-    let range = prop::sample::select(
-        &[
-            "up[5m]",
-            "up[1h30m] offset 1m",
-            "x{a=~\"b|c\"}[90s] @ end()",
-            "up[1h:5m]",
-            "(up + 1)[1h:]",
-            "up[300]",
-        ][..],
-    )
-    .prop_map(str::to_owned);
-    let leaf = prop_oneof![4 => selector, 1 => number.clone()];
-    leaf.prop_recursive(5, 40, 3, move |inner| {
-        let list = prop::sample::select(&["()", "(a)", "(a, b)", "(a,)", "(\"q.r\")"][..]);
-        let binary = prop::sample::select(
-            &[
-                "+",
-                "-",
-                "*",
-                "/",
-                "%",
-                "^",
-                "atan2",
-                "==",
-                "!= bool",
-                "> bool",
-                "<=",
-                "and",
-                "or",
-                "unless",
-                "and on(a)",
-                "/ on(a)",
-                "* ignoring(a, b) group_left(c)",
-                "+ on() group_right()",
-                "- ignoring(x)",
-            ][..],
-        );
-        let one = prop::sample::select(
-            &[
-                "abs",
-                "absent",
-                "sort",
-                "timestamp",
-                "hour",
-                "vector",
-                "scalar",
-                "rate",
-                "sum_over_time",
-                "absent_over_time",
-                "round",
-                "histogram_quantile",
-                "label_join",
-                "nobody",
-                "count_values",
-                "topk",
-                "SUM",
-                "ceil",
-            ][..],
-        );
-        let group = prop::sample::select(&["sum", "avg", "min", "count", "stddev", "group"][..]);
+    let selector = (prop::sample::select(NAMES), prop::sample::select(TIMES));
+    let leaf = prop_oneof![
+        4 => selector.prop_map(|(name, when)| format!("{name}{when}")),
+        1 => prop::sample::select(NUMBERS).prop_map(str::to_owned),
+    ];
+    leaf.prop_recursive(5, 40, 3, |inner| {
+        let select = prop::sample::select::<&'static str>;
+        let group = (select(AGGREGATIONS), select(GROUPINGS), select(LISTS), inner.clone());
         prop_oneof![
-            (inner.clone(), binary, inner.clone())
+            (inner.clone(), select(OPERATORS), inner.clone())
                 .prop_map(|(left, op, right)| format!("{left} {op} {right}")),
-            (one, inner.clone()).prop_map(|(name, inner)| format!("{name}({inner})")),
-            (
-                prop::sample::select(
-                    &[
-                        "rate",
-                        "increase",
-                        "max_over_time",
-                        "deriv",
-                        "last_over_time",
-                        "absent_over_time"
-                    ][..]
-                ),
-                range.clone()
-            )
-                .prop_map(|(name, range)| format!("{name}({range})")),
-            (
-                group.clone(),
-                prop::sample::select(&["by", "without"][..]),
-                list.clone(),
-                inner.clone()
-            )
-                .prop_map(|(op, word, list, inner)| format!("{op} {word} {list} ({inner})")),
-            (group, prop::sample::select(&["by", "without"][..]), list, inner.clone())
-                .prop_map(|(op, word, list, inner)| format!("{op}({inner}) {word} {list}")),
-            (
-                prop::sample::select(&["topk", "bottomk", "quantile", "histogram_quantile"][..]),
-                number.clone(),
-                inner.clone()
-            )
-                .prop_map(|(name, number, inner)| format!("{name}({number}, {inner})")),
-            inner.clone().prop_map(|inner| format!("count_values(\"v\", {inner})")),
-            inner.clone().prop_map(|inner| format!(
-                "label_replace({inner}, \"a\", \"$1\", \"b\", \"(.*)\")"
-            )),
-            inner.clone().prop_map(|inner| format!("clamp({inner}, 0, 1)")),
-            inner.clone().prop_map(|inner| format!("({inner})")),
-            inner.clone().prop_map(|inner| format!("-{inner}")),
-            inner.prop_map(|inner| format!("max_over_time(({inner})[10m:1m])")),
+            (select(OF_ONE), inner.clone()).prop_map(|(name, of)| format!("{name}({of})")),
+            (select(OF_RANGE), select(RANGES)).prop_map(|(name, of)| format!("{name}({of})")),
+            group.clone().prop_map(|(op, by, list, of)| format!("{op} {by} {list} ({of})")),
+            group.prop_map(|(op, by, list, of)| format!("{op}({of}) {by} {list}")),
+            (select(OF_NUMBER), select(NUMBERS), inner.clone())
+                .prop_map(|(name, number, of)| format!("{name}({number}, {of})")),
+            (prop::sample::select(FRAMES), inner)
+                .prop_map(|((before, after), of)| format!("{before}{of}{after}")),
         ]
     })
 }
