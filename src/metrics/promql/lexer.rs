@@ -199,27 +199,33 @@ pub(super) fn parse_number(word: &str) -> Option<f64> {
     let plain = without_underscores(word)?;
     let lower = plain.to_ascii_lowercase();
     if let Some(digits) = lower.strip_prefix("0x") {
-        return u64::from_str_radix(digits, 16).ok().map(wide);
+        // A sign belongs to the expression, not to the digits.
+        let signed = digits.starts_with(['+', '-']);
+        return i64::from_str_radix(digits, 16).ok().filter(|_| !signed).map(wide);
     }
     let octal =
         lower.len() > 1 && lower.starts_with('0') && lower.bytes().all(|b| b.is_ascii_digit());
-    if octal && let Ok(value) = u64::from_str_radix(&lower, 8) {
+    if octal && let Ok(value) = i64::from_str_radix(&lower, 8) {
         return Some(wide(value));
     }
     lower.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 #[allow(clippy::cast_precision_loss, reason = "PromQL's numbers are floats")]
-fn wide(value: u64) -> f64 {
+fn wide(value: i64) -> f64 {
     value as f64
 }
 
 /// Underscores may stand between digits only.
 fn without_underscores(word: &str) -> Option<String> {
     let letters: Vec<char> = word.chars().collect();
+    let hexadecimal = matches!(letters.as_slice(), ['0', 'x' | 'X', ..]);
     for (index, letter) in letters.iter().enumerate() {
         let digit = |at: Option<usize>| {
-            at.and_then(|at| letters.get(at)).is_some_and(char::is_ascii_alphanumeric)
+            at.and_then(|at| letters.get(at)).is_some_and(|letter| match hexadecimal {
+                true => letter.is_ascii_alphanumeric(),
+                false => letter.is_ascii_digit(),
+            })
         };
         if *letter == '_' && !(digit(index.checked_sub(1)) && digit(Some(index + 1))) {
             return None;

@@ -39,7 +39,7 @@ fn prometheus_scripts_pass() {
 #[test]
 fn our_own_cases_pass() {
     let report = run("cases.test", include_str!("tests/cases.test"));
-    assert_eq!((report.passed, report.skipped), (62, 0));
+    assert_eq!((report.passed, report.skipped), (67, 0));
 }
 
 #[test]
@@ -85,6 +85,58 @@ eval instant at 1m up
     let lines: Vec<usize> = report.failed.iter().map(|failure| failure.line).collect();
     assert_eq!(lines, [4, 7, 10, 14, 17, 20, 23, 30, 32]);
     assert_eq!((report.passed, report.skipped), (1, 2));
+}
+
+/// Spellings that promtool 3.5 accepts although few would write them.
+#[test]
+fn what_promtool_accepts_is_accepted() {
+    for text in [
+        r#"{"a", "b"}"#,
+        r#"{"a", __name__=~"b"}"#,
+        "up offset --5m",
+        "up offset +-+5m",
+        "up[+5m]",
+        "up[--5m:+1m]",
+        "up @ -5m",
+        "up @ START()",
+        "up + on() 1",
+        "up + ignoring() group_left(a) 1",
+        "sum by (a:b, on, by) (up)",
+        "sum by (\"a b\",) (up)",
+        "up{sum='a', nan=\"b\", on=`c`,}",
+        "by + without + and + offset",
+        "up[0x10]",
+        "1_000 + 0x7fffffffffffffff + 0x1_f + 017 + 08 + 09.5 + 1e1_0 + .5 + 5. + 1e-400",
+        "1h30m + -up",
+        "+-+up",
+        r#""\x41\101\u00e9\U0001F600\a\b\f\n\r\t\v\\\"""#,
+        r"'\''",
+    ] {
+        assert!(parse(text).is_ok(), "{text}: {}", parse(text).unwrap_err());
+    }
+}
+
+/// Rule tests compare to the last bit; the values are promtool's.
+#[test]
+fn rates_are_equal_to_the_last_bit() {
+    let mut source = Memory::default();
+    let series = [
+        ("c_total{a=\"1\"}", "0 1 3 4 4 6 9 9 13 17 18"),
+        ("c_total{a=\"2\"}", "5 1 3 7 11 6 9 9 13 17 19"),
+    ]
+    .map(|(labels, values)| (parse_labels(labels).unwrap(), parse_values(values).unwrap()));
+    source.load(30_000, &series).unwrap();
+    for (text, at, expected) in [
+        ("rate(c_total[2m])", 180_000, [5.555_555_555_555_555e-2, 1.444_444_444_444_444_3e-1]),
+        ("rate(c_total[3m])", 240_000, [6e-2, 1.133_333_333_333_333_3e-1]),
+        ("rate(c_total[100s])", 300_000, [0.1, 1.111_111_111_111_111_2e-1]),
+        ("increase(c_total[100s])", 300_000, [10.0, 11.111_111_111_111_11]),
+    ] {
+        let found = eval_instant(&parse(text).unwrap(), &source, at, &Options::default()).unwrap();
+        let Value::Vector(vector) = found.value else { panic!("no vector") };
+        let values: Vec<f64> = vector.iter().map(|one| one.value).collect();
+        assert_eq!(values, expected, "{text}");
+    }
 }
 
 #[test]
