@@ -172,6 +172,7 @@ fn canonical_text_reads_back_and_is_stable() {
         ("{__name__='my.metric'}", r#"{__name__="my.metric"}"#),
         ("{'my.metric', 'a b'=\"c\"}", r#"{"my.metric", "a b"="c"}"#),
         ("{'sum'}", r#"{"sum"}"#),
+        ("{'up', 'down', __name__=~'u.*'}", r#"{"up", __name__="down", __name__=~"u.*"}"#),
         ("job:up:sum", "job:up:sum"),
         ("up[90s:] @ 1.5 offset 36h", "up[1m30s:] @ 1.500 offset 1d12h"),
         ("rate(up[5m] @ end())[1h:30]", "rate(up[5m] @ end())[1h:30s]"),
