@@ -22,11 +22,12 @@ const END: Millis = 1_700_000_000_000;
 const MOMENTS: [Millis; 3] = [END - 120_000, END, END + 1_000_000];
 
 /// Low bounds, so that every evaluation is short.
-const OPTIONS: Options = Options {
+const OPTIONS: Options<'_> = Options {
     lookback: 300_000,
     subquery_step: 60_000,
     counters_from_zero: true,
-    limits: Limits { samples_max: 20_000, steps_max: 100 },
+    limits: Limits { samples_max: 20_000, steps_max: 100, elements_max: 100_000 },
+    stop: None,
 };
 
 static SOURCE: LazyLock<Store> = LazyLock::new(source);

@@ -2,6 +2,7 @@
 
 use crate::promql::ast::{Aggregate, AggregateOp, Binary, Cardinality, Node, NodeKind};
 use crate::promql::function::Function;
+use crate::promql::parser::fault::{counted, usage, usage_of_aggregation};
 use crate::promql::parser::unsigned;
 use crate::promql::{ParseError, ValueType};
 
@@ -13,7 +14,9 @@ pub(super) fn check(node: &Node) -> Result<ValueType, ParseError> {
         NodeKind::Selector(_) => Ok(ValueType::Vector),
         NodeKind::Range(_, _) => Ok(ValueType::Matrix),
         NodeKind::Subquery(subquery) => {
-            expect(&subquery.inner, ValueType::Vector, "a subquery")?;
+            expect(&subquery.inner, ValueType::Vector, "a subquery", || {
+                "a subquery is written (instant vector)[5m:]".to_owned()
+            })?;
             Ok(ValueType::Matrix)
         }
         NodeKind::Paren(inner) => check(inner),
@@ -39,10 +42,14 @@ fn check_binary(node: &Node, binary: &Binary) -> Result<ValueType, ParseError> {
     let vectors = left == ValueType::Vector && right == ValueType::Vector;
     let refuse = |message: &str| Err(ParseError::new(node.span.clone(), message.to_owned()));
     if binary.op.is_comparison() && scalars && !binary.returns_bool {
-        return refuse("comparisons between numbers must use `bool`");
+        let message = "comparisons between numbers must use `bool`".to_owned();
+        let help = format!("write a {} bool b", binary.op.as_str());
+        return Err(ParseError::new(node.span.clone(), message).help(help));
     }
     if binary.op.is_set() && !vectors {
-        return refuse(&format!("{:?} works between two vectors only", binary.op.as_str()));
+        let message = format!("{:?} works between two vectors only", binary.op.as_str());
+        return Err(ParseError::new(node.span.clone(), message)
+            .help("make a vector of a number: vector(1)"));
     }
     if !binary.matching.labels.is_empty() && !vectors {
         return refuse("on and ignoring work between two vectors only");
@@ -58,21 +65,27 @@ fn operand(node: &Node) -> Result<ValueType, ParseError> {
     match found {
         ValueType::Scalar | ValueType::Vector => Ok(found),
         ValueType::Matrix | ValueType::String => {
-            let message = format!("an operator needs a number or an instant vector, not a {found}");
-            Err(ParseError::new(node.span.clone(), message))
+            let message =
+                format!("an operator needs a number or an instant vector, not {}", article(found));
+            let error = ParseError::new(node.span.clone(), message);
+            Err(match found {
+                ValueType::Matrix => error.help("wrap it in a function such as rate(…)"),
+                ValueType::Scalar | ValueType::Vector | ValueType::String => error,
+            })
         }
     }
 }
 
 fn check_aggregate(aggregate: &Aggregate) -> Result<ValueType, ParseError> {
-    expect(&aggregate.inner, ValueType::Vector, aggregate.op.as_str())?;
+    let usage = || usage_of_aggregation(aggregate.op);
+    expect(&aggregate.inner, ValueType::Vector, aggregate.op.as_str(), usage)?;
     if let Some(parameter) = &aggregate.parameter {
         let wanted = if aggregate.op == AggregateOp::CountValues {
             ValueType::String
         } else {
             ValueType::Scalar
         };
-        expect(parameter, wanted, aggregate.op.as_str())?;
+        expect(parameter, wanted, aggregate.op.as_str(), usage)?;
     }
     Ok(ValueType::Vector)
 }
@@ -87,36 +100,74 @@ fn check_call(
     let too_many = !function.variadic && most < arguments.len();
     if arguments.len() < least || too_many {
         let wanted = match (function.variadic, least == most) {
-            (true, _) => format!("at least {least}"),
-            (false, true) => format!("{most}"),
-            (false, false) => format!("{least} or {most}"),
+            (true, _) => format!("at least {}", counted(least)),
+            (false, true) => counted(most),
+            (false, false) => format!("{least} or {}", counted(most)),
         };
-        let message =
-            format!("{} takes {wanted} arguments, not {}", function.name, arguments.len());
-        return Err(ParseError::new(node.span.clone(), message));
+        let message = format!("{} takes {wanted}, not {}", function.name, arguments.len());
+        return Err(ParseError::new(node.span.clone(), message).help(usage(function)));
     }
     for (index, argument) in arguments.iter().enumerate() {
         if let Some(wanted) = function.arguments.get(index).or_else(|| function.arguments.last()) {
-            expect(argument, *wanted, function.name)?;
+            expect(argument, *wanted, function.name, || usage(function))?;
         }
     }
     Ok(function.returns)
 }
 
-fn expect(node: &Node, wanted: ValueType, whose: &str) -> Result<(), ParseError> {
+/// Checks a node that must have a type; `usage` says how what it belongs to is written.
+fn expect(
+    node: &Node,
+    wanted: ValueType,
+    whose: &str,
+    usage: impl Fn() -> String,
+) -> Result<(), ParseError> {
     let found = check(node)?;
     if found == wanted {
         return Ok(());
     }
-    let error = ParseError::new(
-        node.span.clone(),
-        format!("{whose} needs a {wanted} here, this is a {found}"),
-    );
-    Err(match (wanted, found) {
-        (ValueType::Matrix, ValueType::Vector) => error.help("add a range such as [5m]"),
-        (ValueType::Vector, ValueType::Matrix) => {
+    let message = format!("{whose} needs {} here, this is {}", article(wanted), article(found));
+    let error = ParseError::new(node.span.clone(), message);
+    let plain_name = match &node.kind {
+        NodeKind::Selector(selector) => {
+            selector.name.as_ref().filter(|_| selector.matchers.len() == 1)
+        }
+        NodeKind::Number(_)
+        | NodeKind::Text(_)
+        | NodeKind::Range(_, _)
+        | NodeKind::Subquery(_)
+        | NodeKind::Negate(_)
+        | NodeKind::Paren(_)
+        | NodeKind::Binary(_)
+        | NodeKind::Aggregate(_)
+        | NodeKind::Call(_, _) => None,
+    };
+    Err(match (wanted, found, plain_name) {
+        (ValueType::Matrix, ValueType::Vector, _) if is_selector(node) => {
+            error.help("add a range such as [5m]")
+        }
+        (ValueType::Matrix, ValueType::Vector, _) => {
+            error.help("take the range of an expression by a subquery such as (…)[5m:]")
+        }
+        (ValueType::Vector, ValueType::Matrix, _) => {
             error.help("wrap it in a function such as rate(…)")
         }
-        _ => error,
+        (ValueType::String, ValueType::Vector, Some(name)) => {
+            error.help(format!("put it in quotes: \"{name}\""))
+        }
+        (_, _, _) => error.help(usage()),
     })
+}
+
+fn is_selector(node: &Node) -> bool {
+    matches!(node.bare().kind, NodeKind::Selector(_))
+}
+
+fn article(of: ValueType) -> &'static str {
+    match of {
+        ValueType::Scalar => "a number",
+        ValueType::Vector => "an instant vector",
+        ValueType::Matrix => "a range vector",
+        ValueType::String => "a string",
+    }
 }

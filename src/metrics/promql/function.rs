@@ -228,6 +228,18 @@ const REFUSED: [&str; 8] = [
     "integral",
 ];
 
+/// What other languages call a function or an aggregation of ours.
+const OTHER_NAMES: [(&str, &str); 8] = [
+    ("average", "avg"),
+    ("first", "first_over_time"),
+    ("last", "last_over_time"),
+    ("log", "ln"),
+    ("mean", "avg"),
+    ("median", "quantile"),
+    ("now", "time"),
+    ("percentile", "quantile"),
+];
+
 /// Finds a function.
 pub(crate) fn find(name: &str) -> Option<&'static Function> {
     FUNCTIONS.iter().find(|function| function.name == name)
@@ -240,13 +252,17 @@ pub(crate) fn is_refused(name: &str) -> bool {
 
 /// Returns the known name that is nearest to a misspelt one.
 pub(crate) fn nearest(name: &str) -> Option<&'static str> {
+    if let Some((_, known)) = OTHER_NAMES.iter().find(|(other, _)| *other == name) {
+        return Some(known);
+    }
     let aggregations = crate::promql::ast::AggregateOp::ALL.iter().map(|(name, _)| *name);
+    let most = (name.len() / 3).max(1);
     FUNCTIONS
         .iter()
         .map(|function| function.name)
         .chain(aggregations)
         .map(|known| (distance(name, known), known))
-        .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
+        .filter(|(distance, _)| *distance <= most)
         .min()
         .map(|(_, known)| known)
 }

@@ -89,7 +89,9 @@ impl Lexer<'_> {
             Kind::Sign(sign)
         } else {
             let span = start..start + first.len_utf8();
-            return Err(ParseError::new(span, format!("unexpected character {first:?}")));
+            let written = self.text.get(..start).unwrap_or_default();
+            let template = written.trim_end().ends_with("{{");
+            return Err(unexpected(first, after.filter(|_| !template), span));
         };
         Ok(Token { kind, span: start..self.at })
     }
@@ -130,7 +132,7 @@ impl Lexer<'_> {
         let word = self.rest().get(..length).unwrap_or_default().to_owned();
         self.at += length;
         let refuse = || {
-            ParseError::new(start..start + length, format!("{word:?} is no number"))
+            ParseError::new(start..start + length, format!("{word:?} is no number and no duration"))
                 .help("write 5, 0.5, 1e6, 0x1f, or a duration such as 5m")
         };
         if let Some(ms) = parse_duration(&word) {
@@ -164,33 +166,66 @@ impl Lexer<'_> {
     }
 }
 
+/// The fault of a character that starts nothing.
+fn unexpected(letter: char, next: Option<char>, span: Range<usize>) -> ParseError {
+    let error = ParseError::new(span, format!("unexpected character {letter:?}"));
+    error.help(match (letter, next) {
+        ('&', _) => "write and",
+        ('|', _) => "write or",
+        ('!', _) => "write unless, or compare with == 0",
+        (
+            '\u{2018}' | '\u{2019}' | '\u{201c}' | '\u{201d}' | '\u{201e}' | '\u{ab}' | '\u{bb}',
+            _,
+        ) => "write plain quotes: \" or '",
+        ('$', _) | ('.', Some(' ' | '.') | None) => {
+            "variables and templates are not filled in here"
+        }
+        ('.', _) => "a name with dots stands in quotes: {\"a.b\"}",
+        ('\u{a0}' | '\u{2003}' | '\u{202f}' | '\u{200b}' | '\u{feff}', _) => "write a plain space",
+        ('\u{2212}' | '\u{2013}' | '\u{2014}', _) => "write a plain minus: -",
+        ('\u{d7}', _) => "write *",
+        ('\u{2264}' | '\u{2265}' | '\u{2260}', _) => "write <=, >= or !=",
+        (';', _) => "an expression has no end mark; leave it out",
+        (letter, _) if letter.is_alphabetic() => {
+            "a name with such letters stands in quotes: {\"…\"}"
+        }
+        (_, _) => "leave it out, or put a text in quotes",
+    })
+}
+
 /// Reads a number in every spelling of Prometheus: decimal, exponent, hexadecimal, octal with a
 /// leading zero, underscores between digits.
 pub(super) fn parse_number(word: &str) -> Option<f64> {
     let plain = without_underscores(word)?;
     let lower = plain.to_ascii_lowercase();
     if let Some(digits) = lower.strip_prefix("0x") {
-        return u64::from_str_radix(digits, 16).ok().map(wide);
+        // A sign belongs to the expression, not to the digits.
+        let signed = digits.starts_with(['+', '-']);
+        return i64::from_str_radix(digits, 16).ok().filter(|_| !signed).map(wide);
     }
     let octal =
         lower.len() > 1 && lower.starts_with('0') && lower.bytes().all(|b| b.is_ascii_digit());
-    if octal && let Ok(value) = u64::from_str_radix(&lower, 8) {
+    if octal && let Ok(value) = i64::from_str_radix(&lower, 8) {
         return Some(wide(value));
     }
     lower.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 #[allow(clippy::cast_precision_loss, reason = "PromQL's numbers are floats")]
-fn wide(value: u64) -> f64 {
+fn wide(value: i64) -> f64 {
     value as f64
 }
 
 /// Underscores may stand between digits only.
 fn without_underscores(word: &str) -> Option<String> {
     let letters: Vec<char> = word.chars().collect();
+    let hexadecimal = matches!(letters.as_slice(), ['0', 'x' | 'X', ..]);
     for (index, letter) in letters.iter().enumerate() {
         let digit = |at: Option<usize>| {
-            at.and_then(|at| letters.get(at)).is_some_and(char::is_ascii_alphanumeric)
+            at.and_then(|at| letters.get(at)).is_some_and(|letter| match hexadecimal {
+                true => letter.is_ascii_alphanumeric(),
+                false => letter.is_ascii_digit(),
+            })
         };
         if *letter == '_' && !(digit(index.checked_sub(1)) && digit(Some(index + 1))) {
             return None;

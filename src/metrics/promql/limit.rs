@@ -116,7 +116,7 @@ impl<'e> Meter<'e> {
     pub(crate) fn keep(&mut self, samples: usize) -> Result<(), EvalError> {
         self.samples = self.samples.saturating_add(samples);
         self.check_samples()?;
-        self.work(samples / SAMPLES_PER_ELEMENT)
+        self.work(1 + samples / SAMPLES_PER_ELEMENT)
     }
 
     /// Counts a label set that is kept with its samples.

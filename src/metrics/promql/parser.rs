@@ -2,6 +2,7 @@
 //!
 //! Checks shapes only; types are `check`'s. Nesting is bounded, so no text can exhaust the stack.
 
+pub(super) mod fault;
 mod grouping;
 mod selector;
 mod when;
@@ -12,6 +13,7 @@ use crate::label::{self, Labels, METRIC_NAME, MatchOp, Matcher};
 use crate::promql::ast::{Aggregate, AggregateOp, Binary, Node, NodeKind, Op, Subquery};
 use crate::promql::function::{self, Body, Special};
 use crate::promql::lexer::{Kind, Token, tokens};
+use crate::promql::parser::fault::{counted, usage_of_aggregation};
 use crate::promql::parser::when::{set_offset, set_pin};
 use crate::promql::window::seconds;
 use crate::promql::{ParseError, TEXT_MAX};
@@ -156,18 +158,6 @@ impl Parser {
         found
     }
 
-    fn unexpected(&self, expected: &str) -> ParseError {
-        let found = match self.peek() {
-            Kind::End => "the end of the expression".to_owned(),
-            Kind::Word(word) => format!("{word:?}"),
-            Kind::Number(number) => format!("the number {number}"),
-            Kind::Duration(_) => "a duration".to_owned(),
-            Kind::Text(text) => format!("the string {text:?}"),
-            Kind::Sign(sign) => format!("{sign:?}"),
-        };
-        ParseError::new(self.span(), format!("unexpected {found}; expected {expected}"))
-    }
-
     fn deeper(&mut self) -> Result<(), ParseError> {
         self.depth += 1;
         if self.depth <= DEPTH_MAX {
@@ -298,12 +288,12 @@ impl Parser {
         if let Some(op) = AggregateOp::find(word).filter(|_| opens || groups) {
             return self.aggregation(op);
         }
-        if opens {
-            return self.call(word);
-        }
         let lower = word.to_ascii_lowercase();
         if NO_METRICS.contains(&lower.as_str()) {
             return Err(self.unexpected("an expression"));
+        }
+        if opens {
+            return self.call(word);
         }
         self.selector(Some(word.to_owned()))
     }
@@ -320,13 +310,9 @@ impl Parser {
         let span = start..self.end_of_last();
         let wanted = 1 + usize::from(op.takes_parameter());
         if arguments.len() != wanted {
-            let message = format!(
-                "{} takes {wanted} argument{}, not {}",
-                op.as_str(),
-                if wanted == 1 { "" } else { "s" },
-                arguments.len()
-            );
-            return Err(ParseError::new(span, message));
+            let message =
+                format!("{} takes {}, not {}", op.as_str(), counted(wanted), arguments.len());
+            return Err(ParseError::new(span, message).help(usage_of_aggregation(op)));
         }
         let Some(inner) = arguments.pop() else {
             return Err(ParseError::new(span, "an aggregation needs a vector".to_owned()));
@@ -346,11 +332,7 @@ impl Parser {
                 return Err(ParseError::new(place, message)
                     .help("native histograms and experimental functions are left out for now"));
             }
-            let error = ParseError::new(place, format!("there is no function {name:?}"));
-            return Err(match function::nearest(name) {
-                Some(known) => error.help(format!("did you mean {known:?}?")),
-                None => error,
-            });
+            return Err(unknown_function(name, place));
         };
         self.at += 2;
         let arguments = self.arguments()?;
@@ -405,7 +387,9 @@ impl Parser {
                 break;
             }
         }
-        self.expect_sign(")")?;
+        if !self.take_sign(")") {
+            return Err(self.unexpected("\",\" or \")\""));
+        }
         Ok(arguments)
     }
 
@@ -435,14 +419,14 @@ impl Parser {
         let place = self.span();
         let range = self.signed_duration()?;
         if range <= 0 {
-            return Err(ParseError::new(place, "a range must last".to_owned()));
+            return Err(ParseError::new(place, "a range must be longer than zero".to_owned()));
         }
         let subquery = self.take_sign(":");
         let step = if subquery && !self.is_sign("]") {
             let place = self.span();
             let step = self.signed_duration()?;
             if step <= 0 {
-                return Err(ParseError::new(place, "a step must last".to_owned()));
+                return Err(ParseError::new(place, "a step must be longer than zero".to_owned()));
             }
             Some(step)
         } else {
@@ -469,8 +453,22 @@ impl Parser {
     }
 }
 
+fn unknown_function(name: &str, place: Range<usize>) -> ParseError {
+    let error = ParseError::new(place, format!("there is no function {name:?}"));
+    match name.to_ascii_lowercase().as_str() {
+        "by" | "without" => error.help("it belongs to an aggregation: sum by (job) (…)"),
+        "fill" | "fill_left" | "fill_right" => {
+            error.help("filling in is experimental and not supported; write (a or b * 0)")
+        }
+        _ => match function::nearest(name) {
+            Some(known) => error.help(format!("did you mean {known:?}?")),
+            None => error,
+        },
+    }
+}
+
 pub(super) fn unsigned(what: &str) -> String {
-    format!("a {what} has no sign")
+    format!("a sign needs a number or an instant vector, not a {what}")
 }
 
 /// Makes a node, unless the tree would be too deep to walk.

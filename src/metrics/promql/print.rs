@@ -80,7 +80,9 @@ fn write_number(out: &mut Formatter<'_>, number: f64) -> fmt::Result {
 }
 
 fn write_selector(out: &mut Formatter<'_>, selector: &Selector) -> fmt::Result {
-    let plain = selector.name.as_deref().filter(|name| is_bare_metric(name));
+    // With further conditions on the name, it stands in the braces with them.
+    let conditions = selector.matchers.iter().filter(|one| one.name() == METRIC_NAME).count();
+    let plain = selector.name.as_deref().filter(|name| conditions <= 1 && is_bare_metric(name));
     out.write_str(plain.unwrap_or_default())?;
     // The matcher of a name that is written stands first.
     let mut rest: &[Matcher] = &selector.matchers;

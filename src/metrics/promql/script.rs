@@ -4,7 +4,7 @@
 //! times and as the middle of a range query, as Prometheus's runner does. Cases that touch native
 //! histograms or use experimental syntax are skipped, and nothing else is. Reads no file.
 
-mod command;
+pub(crate) mod command;
 mod compare;
 mod experimental;
 mod memory;

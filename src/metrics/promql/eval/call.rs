@@ -413,14 +413,19 @@ fn constant(value: f64) -> Vec<Element> {
     vec![Element { labels: Labels::empty(), value, drop_name: false }]
 }
 
-/// The smaller one; not-a-number where either is.
+/// The smaller one: minus infinity before all, then not-a-number where either is.
 fn least(left: f64, right: f64) -> f64 {
-    if left.is_nan() || right.is_nan() { f64::NAN } else { left.min(right) }
+    let lowest = left == f64::NEG_INFINITY || right == f64::NEG_INFINITY;
+    match (lowest, left.is_nan() || right.is_nan()) {
+        (true, _) => f64::NEG_INFINITY,
+        (false, true) => f64::NAN,
+        (false, false) => left.min(right),
+    }
 }
 
-/// The greater one; not-a-number where either is.
+/// The greater one: infinity before all, then not-a-number where either is.
 fn most(left: f64, right: f64) -> f64 {
-    if left.is_nan() || right.is_nan() { f64::NAN } else { left.max(right) }
+    -least(-left, -right)
 }
 
 #[allow(clippy::cast_precision_loss, reason = "parts of dates are small")]

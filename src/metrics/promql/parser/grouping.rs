@@ -55,6 +55,8 @@ impl Parser {
                 let message = format!("label {label:?} stands in both on and {word}");
                 return Err(ParseError::new(place, message));
             }
+            // Only one side may be the many.
+            break;
         }
         Ok(())
     }
@@ -85,7 +87,9 @@ impl Parser {
                 break;
             }
         }
-        self.expect_sign(")")?;
+        if !self.take_sign(")") {
+            return Err(self.unexpected("\",\" or \")\""));
+        }
         Ok(labels)
     }
 

@@ -17,11 +17,16 @@ impl Parser {
         if self.take_sign("{") {
             let place = self.span();
             let (quoted, found) = self.matchers("}")?;
-            self.expect_sign("}")?;
+            if !self.take_sign("}") {
+                return Err(self.unexpected("\",\" or \"}\""));
+            }
             matchers = found;
             let twice = quoted.is_some() || matchers.iter().any(|one| one.name() == METRIC_NAME);
             if name.is_some() && twice {
-                return Err(ParseError::new(place, "the metric name is set twice".to_owned()));
+                return Err(ParseError::new(place, "the metric name is set twice".to_owned())
+                    .help(
+                        "a word in quotes alone is a metric name; a label is matched as a=\"b\"",
+                    ));
             }
             name = name.or(quoted);
         }

@@ -16,9 +16,7 @@ const PIN_MAX_SECONDS: f64 = 1e11;
 impl Parser {
     pub(super) fn pin(&mut self) -> Result<Pin, ParseError> {
         let negative = self.take_sign("-");
-        if !negative {
-            self.take_sign("+");
-        }
+        let signed = negative || self.take_sign("+");
         let place = self.span();
         match self.take() {
             Kind::Number(number) if number.abs() < PIN_MAX_SECONDS => {
@@ -26,10 +24,10 @@ impl Parser {
                 Ok(Pin::At(if negative { -ms } else { ms }))
             }
             Kind::Duration(ms) => Ok(Pin::At(if negative { -ms } else { ms })),
-            Kind::Word(word) if !negative && (word == "start" || word == "end") => {
+            Kind::Word(word) if !signed && is_range_end(&word) => {
                 self.expect_sign("(")?;
                 self.expect_sign(")")?;
-                Ok(if word == "start" { Pin::Start } else { Pin::End })
+                Ok(if word.eq_ignore_ascii_case("start") { Pin::Start } else { Pin::End })
             }
             Kind::Number(_) | Kind::Word(_) | Kind::Text(_) | Kind::Sign(_) | Kind::End => {
                 Err(ParseError::new(place, "@ needs a time: seconds, start() or end()".to_owned()))
@@ -102,9 +100,14 @@ fn misplaced(word: &str, place: &Range<usize>) -> ParseError {
         place.clone(),
         format!("{word} must follow a selector, a range selector or a subquery"),
     )
+    .help(format!("move it behind the metric: (metric {word} …)"))
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "callers bound the number")]
 fn rounded_millis(seconds: f64) -> Millis {
     (seconds * 1000.0).round() as Millis
+}
+
+fn is_range_end(word: &str) -> bool {
+    word.eq_ignore_ascii_case("start") || word.eq_ignore_ascii_case("end")
 }
