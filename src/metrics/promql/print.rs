@@ -98,7 +98,7 @@ fn write_selector(out: &mut Formatter<'_>, selector: &Selector) -> fmt::Result {
         write!(out, "{}", Quoted(name))?;
     }
     for (position, matcher) in rest.iter().enumerate() {
-        let comma = if position == 0 && quoted.is_none() { "" } else { ", " };
+        let comma = if position == 0 && quoted.is_none() { "" } else { "," };
         write!(out, "{comma}{matcher}")?;
     }
     out.write_char('}')

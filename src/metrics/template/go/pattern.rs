@@ -26,9 +26,6 @@ const COMPILE_STEPS: usize = 1_000;
 /// The most memory that a pattern may take, in bytes.
 const SIZE_MAX: usize = 4 << 20;
 
-/// How much one replacement may be before it is made, in bytes.
-const GROWTH_BYTES_MAX: usize = 16 * OUTPUT_BYTES_MAX;
-
 /// What `label::compile` puts around a pattern that it has translated from RE2's syntax.
 const ANCHORS: (&str, &str) = ("^(?s:", ")$");
 
@@ -57,22 +54,15 @@ fn compiled(context: &mut Context<'_>, pattern: &str) -> Result<Regex, String> {
 fn replace_all(regex: &Regex, replacement: &str, text: &str) -> Result<Value, String> {
     let mut out = String::new();
     let mut last = 0;
-    let references = replacement.matches('$').count();
+    let too_long = || format!("the text is longer than {OUTPUT_BYTES_MAX} bytes");
     let mut add = |captures: Option<&Captures<'_>>, until: usize, next: usize| {
         out.push_str(text.get(last..until).unwrap_or_default());
         if let Some(captures) = captures {
-            // No group is longer than the match, so this is the most that can come.
-            let grown = references.saturating_mul(next - until);
-            if GROWTH_BYTES_MAX < grown {
-                return Err(format!("the text is longer than {OUTPUT_BYTES_MAX} bytes"));
-            }
-            captures.expand(replacement, &mut out);
+            let expanded = label::expand(captures, replacement, OUTPUT_BYTES_MAX);
+            out.push_str(&expanded.ok_or_else(too_long)?);
         }
         last = next;
-        if out.len() <= OUTPUT_BYTES_MAX {
-            return Ok(());
-        }
-        Err(format!("the text is longer than {OUTPUT_BYTES_MAX} bytes"))
+        if out.len() <= OUTPUT_BYTES_MAX { Ok(()) } else { Err(too_long()) }
     };
     for captures in regex.captures_iter(text) {
         let Some(whole) = captures.get(0) else { continue };
