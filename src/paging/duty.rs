@@ -5,6 +5,8 @@
 //! layers; the highest priority that covers an instant wins over lower ones, equal priorities are
 //! on call together. Knows no route: the fallback of an empty answer is the route's.
 
+mod difference;
+mod feed;
 mod layer;
 
 use std::collections::BTreeSet;
@@ -12,6 +14,8 @@ use std::collections::BTreeSet;
 use jiff::ToSpan;
 use serde::{Deserialize, Serialize};
 
+pub use self::difference::{Difference, differences};
+pub use self::feed::{Feed, Shift, shifts};
 pub use self::layer::{Every, Handoff, InvalidLayer, Layer, LayerSpec};
 use crate::id::{PersonId, ScheduleId};
 use crate::time::{Timestamp, Zone};
