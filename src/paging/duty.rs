@@ -77,6 +77,17 @@ pub struct Segment {
     pub people: Vec<PersonId>,
 }
 
+impl Schedule {
+    /// Returns everybody who takes turns or is put in by the configuration, in that order.
+    #[must_use]
+    pub fn people(&self) -> Vec<&PersonId> {
+        let turns = self.layers.iter().flat_map(|layer| &layer.spec().people);
+        let added = self.overrides.iter().filter_map(|change| change.add.as_ref());
+        let mut seen = BTreeSet::new();
+        turns.chain(added).filter(|person| seen.insert(*person)).collect()
+    }
+}
+
 /// Returns who is on call at an instant; `extra` are overrides made at run time.
 #[must_use]
 pub fn who(schedule: &Schedule, extra: &[Override], at: Timestamp) -> Vec<PersonId> {

@@ -1,0 +1,72 @@
+//! Tables of claims about hours in which a page reaches nobody.
+
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::diagnostic::render;
+use crate::load::{Files, load_text};
+
+const ANA: &str = "[person.ana]\nterminal = true\n";
+const BEN: &str = "[person.ben]\nterminal = true\n";
+const MUTE: &str = "[person.mute]\n";
+const ALWAYS: &str = "every = '1d'\nstart = '2026-01-05'\nzone = 'UTC'\n";
+
+#[test]
+fn what_reaches_nobody_is_found_with_its_dates() {
+    for (claim, text, expected) in [
+        ("all is well", format!("{ANA}[schedule.s]\npeople = ['ana']\n{ALWAYS}"), &[][..]),
+        (
+            "all are away, and ben could cover",
+            format!("{ANA}{BEN}[schedule.s]\npeople = ['ana']\n{ALWAYS}{}", away("ana")),
+            &[
+                "nobody is on call for 2d of the next 30 days on s",
+                "Tue 01 Dec 00:00 to Thu 03 Dec 00:00",
+                "write an override; not away: ben",
+            ],
+        ),
+        (
+            "all are away, and nobody could",
+            format!("{ANA}[schedule.s]\npeople = ['ana']\n{ALWAYS}{}", away("ana")),
+            &["nobody else could: everyone is away or has no channel"],
+        ),
+        (
+            "the next in turn has no channel",
+            format!("{ANA}{MUTE}[schedule.s]\npeople = ['ana', 'mute']\n{ALWAYS}{}", away("ana")),
+            &["warning[unreachable-person]: no channel reaches who is on call for "],
+        ),
+        (
+            "nights are uncovered and days are mute",
+            format!("{ANA}{MUTE}[schedule.s]\npeople = ['mute']\n{ALWAYS}hours = '08:00-20:00'\n"),
+            &[
+                "nobody is on call for 15d of the next 30 days on s",
+                "no channel reaches who is on call for 15d of the next 30 days on s",
+                "Tue 24 Nov 08:00 to Tue 24 Nov 20:00",
+            ],
+        ),
+    ] {
+        let checked = load_text(Path::new("x.toml"), &text, &Nothing);
+        assert!(!checked.has_errors(), "{claim}: {:?}", checked.diagnostics);
+        let now = Timestamp::parse_rfc3339("2026-11-24T00:00:00Z").unwrap();
+        let found = render(&coverage(&checked, now), &checked.sources, false);
+        assert_eq!(found.is_empty(), expected.is_empty(), "{claim}: {found}");
+        for words in expected {
+            assert!(found.contains(words), "{claim}: {found}");
+        }
+    }
+}
+
+fn away(person: &str) -> String {
+    format!("away = [{{ person = '{person}', from = '2026-12-01', to = '2026-12-03' }}]\n")
+}
+
+struct Nothing;
+
+impl Files for Nothing {
+    fn read(&self, _: &Path) -> Result<String, String> {
+        Err("there are no files".to_owned())
+    }
+
+    fn matching(&self, _: &Path, _: &str) -> Result<Vec<PathBuf>, String> {
+        Ok(Vec::new())
+    }
+}
