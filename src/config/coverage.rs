@@ -28,6 +28,8 @@ const NAMES_SHOWN_MAX: usize = 5;
 #[must_use]
 pub fn coverage(checked: &Checked, now: Timestamp) -> Vec<Diagnostic> {
     let settings = &checked.config.settings;
+    // A faulty table of a channel is told by itself, not by everybody whom it reaches.
+    let are_channels_sure = checked.errors_in(&["slack", "email", "person"]).is_empty();
     let mut found = Vec::new();
     for group in groups(settings) {
         let schedules: Vec<&Schedule> =
@@ -49,7 +51,8 @@ pub fn coverage(checked: &Checked, now: Timestamp) -> Vec<Diagnostic> {
         }
         let mut silent = stretches(&schedules, now, &|person| !is_reachable(person, settings));
         silent.retain(|one| !gaps.iter().any(|gap| gap.from <= one.from && one.from < gap.to));
-        if !silent.is_empty() {
+        let silent = merged(silent);
+        if are_channels_sure && !silent.is_empty() {
             let length = total(&silent);
             let message = format!(
                 "no channel reaches who is on call for {length} of the next 30 days on {names}"
@@ -104,6 +107,18 @@ fn stretches(
         let inside = gaps.iter().flat_map(|gap| timeline(schedule, &[], gap.from, gap.to));
         inside.filter(|segment| segment.people.iter().all(counts_not)).collect()
     })
+}
+
+/// Neighbours as one, whoever is on call in them.
+fn merged(stretches: Vec<Segment>) -> Vec<Segment> {
+    let mut merged: Vec<Segment> = Vec::new();
+    for one in stretches {
+        match merged.last_mut().filter(|last| last.to == one.from) {
+            Some(last) => last.to = one.to,
+            None => merged.push(one),
+        }
+    }
+    merged
 }
 
 fn total(stretches: &[Segment]) -> String {

@@ -9,7 +9,7 @@ use crate::support::daemon::{Folder, free_port, watchbell};
 
 const PEOPLE: &str = "[daemon]\nzone = \"UTC\"\n\n[http]\nurl = \"https://ops.example.org\"\n\n\
     [person.ana]\nname = \"Ana Ruiz\"\nemail = \"ana@example.org\"\n\n[person.ben]\n\
-    email = \"ben@example.org\"\n\n[email]\nhost = \"127.0.0.1\"\nfrom = \"w@example.org\"\n\n\
+    email = \"ben@example.org\"\n\n[email]\nsmtp = \"smtp://127.0.0.1:2525\"\nfrom = \"w@example.org\"\n\n\
     [[route]]\nname = \"all\"\npage = [\"devops\"]\nfallback = [\"ana\"]\n\n";
 
 #[test]

@@ -35,6 +35,11 @@ fn what_reaches_nobody_is_found_with_its_dates() {
             &["warning[unreachable-person]: no channel reaches who is on call for "],
         ),
         (
+            "neighbours are one stretch",
+            format!("{MUTE}[person.deaf]\n[schedule.s]\npeople = ['mute', 'deaf']\n{ALWAYS}"),
+            &["^ Tue 24 Nov 00:00 to Thu 24 Dec 00:00\n"],
+        ),
+        (
             "nights are uncovered and days are mute",
             format!("{ANA}{MUTE}[schedule.s]\npeople = ['mute']\n{ALWAYS}hours = '08:00-20:00'\n"),
             &[
