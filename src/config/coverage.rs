@@ -24,18 +24,19 @@ const GAPS_SHOWN_MAX: usize = 3;
 const NAMES_SHOWN_MAX: usize = 5;
 
 /// Returns a warning for every step of a route that finds nobody, or nobody whom a channel reaches,
-/// at some time of the 30 days from `now`, and for every schedule of its own that no route pages.
+/// at some time of the 30 days from `now`, and for every schedule of its own that no route pages;
+/// and an error for every calendar without a business day in the year from `now`.
 #[must_use]
 pub fn coverage(checked: &Checked, now: Timestamp) -> Vec<Diagnostic> {
     let settings = &checked.config.settings;
     // A faulty table of a channel is told by itself, not by everybody whom it reaches.
     let are_channels_sure = checked.errors_in(&["slack", "email", "person"]).is_empty();
-    let mut found = Vec::new();
+    let mut found = workless(checked, now);
     for group in groups(settings) {
         let schedules: Vec<&Schedule> =
             group.iter().filter_map(|id| settings.schedules.get(*id)).collect();
         let Some(first) = schedules.first() else { continue };
-        let Some(place) = place_of(checked, first.id.as_str()) else { continue };
+        let Some(place) = place_of(checked, &["schedule", first.id.as_str()]) else { continue };
         let names: Vec<&str> = group.iter().map(|id| id.as_str()).collect();
         let names = names.join(" and ");
         let gaps = stretches(&schedules, now, &|_| false);
@@ -173,14 +174,35 @@ fn list(gaps: &[Segment], zone: &Zone) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-/// Finds where a schedule is defined; a later file wins, as it does where it is laid over.
-fn place_of(checked: &Checked, name: &str) -> Option<Place> {
+/// Calendars by which a deadline at the close of the next business day would never come.
+fn workless(checked: &Checked, now: Timestamp) -> Vec<Diagnostic> {
+    let settings = &checked.config.settings;
+    let named = settings.calendars.iter().map(|(name, one)| (vec!["calendars", name], one));
+    let all = iter::once((vec!["calendar"], &settings.calendar)).chain(named);
+    let workless = all.filter(|(_, one)| one.close_of_next_business_day(now).is_none());
+    workless
+        .filter_map(|(path, _)| {
+            let place = place_of(checked, &path)?;
+            let message = "there is no business day within the next 366 days".to_owned();
+            let (code, severity) = (Code::BadCalendar.as_str(), Severity::Error);
+            let table = path.first().copied().unwrap_or_default();
+            let mut finding = Diagnostic::new(code, severity, table, place, message);
+            finding.label("what is due at its close never is");
+            Some(finding)
+        })
+        .collect()
+}
+
+/// Finds where a table is defined; a later file wins, as it does where it is laid over.
+fn place_of(checked: &Checked, path: &[&str]) -> Option<Place> {
     let files = checked.sources.iter().enumerate().rev();
     files.into_iter().find_map(|(file, source)| {
         let (entries, _) = raw::parse(file, &source.text);
         let inner = child(&entries, "config").map_or(entries.as_slice(), children);
-        let schedules = children(child(inner, "schedule")?);
-        child(schedules, name).map(|entry| entry.key.place.clone())
+        let (last, tables) = path.split_last()?;
+        let inner =
+            tables.iter().try_fold(inner, |inner, name| Some(children(child(inner, name)?)));
+        child(inner?, last).map(|entry| entry.key.place.clone())
     })
 }
 

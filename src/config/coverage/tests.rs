@@ -60,6 +60,36 @@ fn what_reaches_nobody_is_found_with_its_dates() {
     }
 }
 
+#[test]
+fn a_calendar_without_a_business_day_in_a_year_is_an_error() {
+    let first: jiff::civil::Date = "2026-11-01".parse().unwrap();
+    let dates = |count: usize| {
+        let dates: Vec<String> =
+            first.series(jiff::ToSpan::week(1)).take(count).map(|day| format!("'{day}'")).collect();
+        format!("work = 'sun 09:00-18:00'\noff = [{}]\n", dates.join(", "))
+    };
+    for (claim, text, expected) in [
+        (
+            "every Sunday of a year is off",
+            format!("[calendar]\n{}", dates(60)),
+            "x.toml:1:2: error",
+        ),
+        ("the last one is not", format!("[calendar]\n{}", dates(50)), ""),
+        (
+            "likewise of a calendar with a name",
+            format!("{ANA}[calendars.church]\n{}", dates(60)),
+            "x.toml:3:12: error[bad-calendar]: there is no business day within the next 366 days",
+        ),
+    ] {
+        let checked = load_text(Path::new("x.toml"), &text, &Nothing);
+        assert!(checked.errors_in(&["calendar", "calendars"]).is_empty(), "{claim}");
+        let now = Timestamp::parse_rfc3339("2026-11-24T00:00:00Z").unwrap();
+        let found = render(&coverage(&checked, now), &checked.sources, false);
+        assert!(found.starts_with(expected), "{claim}: {found}");
+        assert_eq!(found.is_empty(), expected.is_empty(), "{claim}: {found}");
+    }
+}
+
 fn away(person: &str) -> String {
     format!("away = [{{ person = '{person}', from = '2026-12-01', to = '2026-12-03' }}]\n")
 }

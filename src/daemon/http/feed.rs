@@ -147,6 +147,7 @@ mod tests {
     }
 
     fn path(url: &str) -> String {
-        url[url.find("/feeds/").unwrap()..].to_owned()
+        let (_, file) = url.split_once("/feeds/").unwrap();
+        format!("/feeds/{file}")
     }
 }
