@@ -5,7 +5,9 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::support::daemon::{Folder, free_port, watchbell};
+use crate::support::daemon::{Daemon, Folder, free_port, one_gauge, watchbell};
+use crate::support::service::Service;
+use crate::support::slack::Slack;
 
 const PEOPLE: &str = "[daemon]\nzone = \"UTC\"\n\n[http]\nurl = \"https://ops.example.org\"\n\n\
     [person.ana]\nname = \"Ana Ruiz\"\nemail = \"ana@example.org\"\n\n[person.ben]\n\
@@ -104,6 +106,41 @@ fn an_old_version_that_cannot_be_read_is_not_compared_with() {
     let broken = watchbell().arg("check").arg(&bad).arg("--diff").arg(&new).output().unwrap();
     assert_eq!(broken.status.code(), Some(2));
     assert!(errors(&broken).contains("nothing is compared"), "{}", errors(&broken));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_calendar_sees_what_was_changed_at_run_time() {
+    let (service, slack) = (Service::start().await, Slack::start().await);
+    let folder = Folder::new("feed");
+    let rota = "[person.ben]\nslack = \"U2\"\n[schedule.devops]\npeople = [\"ana\"]\n\
+                start = \"2024-01-01\"\n";
+    let config = format!("{}\n{rota}", one_gauge(&service, &slack, "0s"));
+    let daemon = Daemon::start(&folder, &config).await;
+    let main = folder.path().join("watchbell.toml");
+    let ask = |words: &[&str]| {
+        let mut command = watchbell();
+        command.args(words).arg("--config").arg(&main).env("WATCHBELL_URL", &daemon.url);
+        command.output().unwrap()
+    };
+    let bens = ["oncall", "ics", "devops", "--person", "ben"];
+    assert!(!text(&ask(&bens)).contains("BEGIN:VEVENT"));
+    let to = "2099-01-01T00:00:00Z";
+    let words = ["oncall", "override", "devops", "--add", "ben", "--to", to, "--as", "ana"];
+    let change = ask(&words);
+    assert_eq!(change.status.code(), Some(0), "{}", errors(&change));
+
+    let written = ask(&bens);
+    assert_eq!(errors(&written), "");
+    let url = text(&ask(&["oncall", "ics", "devops", "--url"]));
+    let url = url.trim_end();
+    let path = url.strip_prefix(&daemon.url).unwrap_or_else(|| panic!("{url}"));
+    let served = daemon.get(path).await;
+    assert_eq!(served.status, 200, "{}", served.text);
+    for calendar in [text(&written), served.text] {
+        assert_eq!(calendar.matches("SUMMARY:ben on call: devops").count(), 1, "{calendar}");
+    }
+    let none = ask(&["oncall", "ics", "devops", "--person", "x", "--url"]);
+    assert_eq!(none.status.code(), Some(1), "{}", errors(&none));
 }
 
 fn rota(first: &str, second: &str) -> String {
