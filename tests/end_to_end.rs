@@ -13,6 +13,8 @@ mod commands;
 mod journal;
 #[path = "end_to_end/hostile.rs"]
 mod hostile;
+#[path = "end_to_end/oncall.rs"]
+mod oncall;
 #[path = "end_to_end/path.rs"]
 mod path;
 #[path = "end_to_end/reload.rs"]

@@ -114,7 +114,9 @@ pub(crate) fn check(
         layers.extend(layer(&opened, zone, known, out));
     }
     let changes = items(&fields, "override", out);
-    let overrides = changes.iter().filter_map(|node| change(node, &zone, known, out)).collect();
+    let overrides =
+        changes.iter().filter_map(|node| Some((node, change(node, &zone, known, out)?)));
+    let overrides = distinct(overrides.collect(), out);
     let absences = items(&fields, "away", out);
     let away = absences.iter().filter_map(|node| absence(node, &zone, known, out)).collect();
     // A schedule of which a part is missing would page the wrong people.
@@ -147,6 +149,7 @@ fn layer(
         if names.is_empty() {
             out.error(Code::BadSchedule, &node.place, "a schedule needs people");
         }
+        once_each(&names, out);
         let found = names.into_iter().filter_map(|(_, node)| person(node, known, out));
         found.collect::<Vec<_>>()
     });
@@ -266,6 +269,35 @@ fn change(node: &Node, zone: &Zone, known: &Known<'_>, out: &mut Findings<'_>) -
     let why = fields.text("why", out).map(str::to_owned);
     let (from, to) = range(&fields, zone, out)?;
     Some(Override { add: add.flatten(), remove: remove.flatten(), from, to, why, by: None })
+}
+
+/// Warns of people who stand twice among those who take turns; a slip more often than a wish.
+fn once_each(names: &[(&str, &Node)], out: &mut Findings<'_>) {
+    let mut seen = BTreeSet::new();
+    for (name, node) in names {
+        if !seen.insert(*name) {
+            let message = format!("{name:?} takes more than one turn in each round");
+            out.warning(Code::BadSchedule, &node.place, message)
+                .help("name each person once, or let one serve longer with layers of their own");
+        }
+    }
+}
+
+/// Warns of overrides that take the same person out at the same time: only the first does.
+fn distinct(changes: Vec<(&Node, Override)>, out: &mut Findings<'_>) -> Vec<Override> {
+    for (index, (node, change)) in changes.iter().enumerate() {
+        let Some(gone) = &change.remove else { continue };
+        let before = changes.iter().take(index).find(|(_, other)| {
+            other.remove.as_ref() == Some(gone) && other.from < change.to && change.from < other.to
+        });
+        if let Some((first, _)) = before {
+            let message = format!("{gone} is taken out by another override at the same time");
+            out.warning(Code::BadSchedule, &node.place, message)
+                .label("has no effect where they overlap")
+                .also(&first.place, "this one counts");
+        }
+    }
+    changes.into_iter().map(|(_, change)| change).collect()
 }
 
 fn absence(node: &Node, zone: &Zone, known: &Known<'_>, out: &mut Findings<'_>) -> Option<Away> {

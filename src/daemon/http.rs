@@ -12,6 +12,7 @@ mod watchbell_api;
 mod prometheus_api;
 mod pages;
 mod ack;
+mod feed;
 mod slack;
 mod server;
 #[cfg(test)]
@@ -119,6 +120,7 @@ fn router(context: &Arc<Context>, peer: auth::Peer) -> Router {
         .nest("/api/watchbell/v1", watchbell_api::routes(context))
         .merge(pages::routes(context))
         .merge(ack::routes(context))
+        .merge(feed::routes(context))
         .merge(slack::routes(context))
         .fallback(unknown_path)
         .method_not_allowed_fallback(errors::wrong_method)

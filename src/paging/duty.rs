@@ -5,6 +5,8 @@
 //! layers; the highest priority that covers an instant wins over lower ones, equal priorities are
 //! on call together. Knows no route: the fallback of an empty answer is the route's.
 
+mod difference;
+mod feed;
 mod layer;
 
 use std::collections::BTreeSet;
@@ -12,6 +14,8 @@ use std::collections::BTreeSet;
 use jiff::ToSpan;
 use serde::{Deserialize, Serialize};
 
+pub use self::difference::{Difference, differences};
+pub use self::feed::{Feed, Shift, shifts};
 pub use self::layer::{Every, Handoff, InvalidLayer, Layer, LayerSpec};
 use crate::id::{PersonId, ScheduleId};
 use crate::time::{Timestamp, Zone};
@@ -71,6 +75,17 @@ pub struct Segment {
     pub to: Timestamp,
     /// Who, in order of layers.
     pub people: Vec<PersonId>,
+}
+
+impl Schedule {
+    /// Returns everybody who takes turns or is put in by the configuration, in that order.
+    #[must_use]
+    pub fn people(&self) -> Vec<&PersonId> {
+        let turns = self.layers.iter().flat_map(|layer| &layer.spec().people);
+        let added = self.overrides.iter().filter_map(|change| change.add.as_ref());
+        let mut seen = BTreeSet::new();
+        turns.chain(added).filter(|person| seen.insert(*person)).collect()
+    }
 }
 
 /// Returns who is on call at an instant; `extra` are overrides made at run time.

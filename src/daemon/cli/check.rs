@@ -1,5 +1,7 @@
 //! `check`: every fault of a configuration at once.
 
+mod difference;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +28,9 @@ pub(crate) struct CheckArgs {
     /// Also try secrets and every channel, without paging anybody
     #[arg(long)]
     online: bool,
+    /// Also print who is on call differently in the next 30 days than by this configuration
+    #[arg(long, value_name = "OLD")]
+    diff: Option<PathBuf>,
     /// Warnings make the exit code 1
     #[arg(long, alias = "lint-fatal")]
     deny_warnings: bool,
@@ -66,8 +71,10 @@ impl CheckArgs {
 pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> {
     let paths =
         if args.files.is_empty() { vec![context.config_path()] } else { args.files.clone() };
+    let old =
+        args.diff.as_deref().map(|old| difference::Old::load(context, args, old)).transpose()?;
     let (mut files, mut errors, mut warnings) = (0, 0, 0);
-    let mut findings = Vec::new();
+    let (mut findings, mut changes) = (Vec::new(), Vec::new());
     for path in &paths {
         let mut checked = check_file(path, args.rule_files())?;
         let is_main = !checked.config.settings.routes.is_empty();
@@ -82,6 +89,15 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> 
         errors += found.0;
         warnings += found.1;
         findings.extend(checked.diagnostics.iter().map(|one| as_json(one, &checked)));
+        if let Some(old) = &old {
+            let found = old.compare(context, &checked, Clock::start().now());
+            for warning in found.warnings {
+                warnings += 1;
+                context.out.note(&format!("{}: warning: {warning}", path.display()));
+                findings.push(json!({ "severity": "warning", "message": warning }));
+            }
+            changes.extend(found.changes);
+        }
         if args.online && !checked.has_errors() {
             for fault in online(&checked) {
                 errors += 1;
@@ -90,10 +106,18 @@ pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> 
             }
         }
     }
-    if context.out.json {
-        context.out.value(&findings)?;
-    } else {
-        context.out.line(summary(files, errors, warnings));
+    match (context.out.json, &old) {
+        (true, Some(_)) => {
+            let changes: Vec<_> = changes.iter().map(difference::Change::as_json).collect();
+            context.out.value(&json!({ "findings": findings, "on_call": changes }))?;
+        }
+        (true, None) => context.out.value(&findings)?,
+        (false, old) => {
+            if old.is_some() {
+                difference::show(context, &changes);
+            }
+            context.out.line(summary(files, errors, warnings));
+        }
     }
     Ok(match (errors, warnings) {
         (0, 0) => Exit::Ok,

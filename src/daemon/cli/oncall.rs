@@ -1,9 +1,12 @@
-//! `oncall`: who is on call, the timeline of a schedule, a change for a while.
+//! `oncall`: who is on call, the timeline of a schedule, its calendar, a change for a while.
+
+mod calendar;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use watchbell_paging::duty::{Schedule, timeline, who};
 use watchbell_paging::id::ScheduleId;
+use watchbell_paging::settings::Settings;
 use watchbell_paging::time::{Timestamp, instant};
 
 use crate::cli::client::encode;
@@ -25,6 +28,8 @@ pub(crate) struct OncallArgs {
 enum OncallCommand {
     /// The final timeline of a schedule, from the configuration
     Timeline(TimelineArgs),
+    /// The shifts of a schedule as an iCalendar feed
+    Ics(calendar::IcsArgs),
     /// Put someone in, or take someone out, for a while
     Override(OverrideArgs),
 }
@@ -68,6 +73,7 @@ pub(crate) fn run(context: &Context, args: &OncallArgs) -> Result<Exit, Failure>
     match &args.command {
         None => now(context, args.at.as_deref()),
         Some(OncallCommand::Timeline(args)) => show_timeline(context, args),
+        Some(OncallCommand::Ics(args)) => calendar::run(context, args),
         Some(OncallCommand::Override(args)) => change(context, args),
     }
 }
@@ -114,12 +120,7 @@ fn compute(context: &Context, at: Timestamp) -> Result<Value, Failure> {
 
 fn show_timeline(context: &Context, args: &TimelineArgs) -> Result<Exit, Failure> {
     let checked = context.load_tables(&["schedule", "person", "daemon"])?;
-    let schedules = &checked.config.settings.schedules;
-    let schedule = schedules.get(&ScheduleId::from(args.schedule.as_str())).ok_or_else(|| {
-        let names: Vec<&str> = schedules.keys().map(ScheduleId::as_str).collect();
-        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        Failure::usage(format!("there is no schedule {:?}; there are: {known}", args.schedule))
-    })?;
+    let schedule = find(&checked.config.settings, &args.schedule)?;
     let (from, to) = (boundary(&args.from, schedule)?, boundary(&args.to, schedule)?);
     if to <= from {
         return Err(Failure::usage("--to is not after --from"));
@@ -142,6 +143,15 @@ fn show_timeline(context: &Context, args: &TimelineArgs) -> Result<Exit, Failure
     });
     context.out.table(&["from", "to", "on call"], rows.collect());
     Ok(Exit::Ok)
+}
+
+fn find<'a>(settings: &'a Settings, name: &str) -> Result<&'a Schedule, Failure> {
+    let schedules = &settings.schedules;
+    schedules.get(&ScheduleId::from(name)).ok_or_else(|| {
+        let names: Vec<&str> = schedules.keys().map(ScheduleId::as_str).collect();
+        let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        Failure::usage(format!("there is no schedule {name:?}; there are: {known}"))
+    })
 }
 
 fn change(context: &Context, args: &OverrideArgs) -> Result<Exit, Failure> {

@@ -140,6 +140,7 @@ fn unauthenticated() -> Fault {
 fn is_public(path: &str) -> bool {
     matches!(path, "/-/healthy" | "/-/ready" | "/login" | "/style.css" | "/slack/actions")
         || path.starts_with("/ack/")
+        || path.starts_with("/feeds/")
 }
 
 fn wants_page(request: &Request) -> bool {

@@ -44,7 +44,7 @@ pub struct LayerSpec {
     pub start: Date,
     /// Only these days, by the day on which a shift (or its `hours`) starts.
     pub days: Option<BTreeSet<i8>>,
-    /// Only this part of a day; may pass midnight; equal ends are the whole day.
+    /// Only this part of a day; may pass midnight; equal ends are a whole day from there.
     pub hours: Option<(Time, Time)>,
     /// Higher wins where layers overlap.
     pub priority: i32,
@@ -205,10 +205,10 @@ impl Layer {
     }
 
     fn covers(&self, at: Timestamp, shift: Date, zone: &Zone) -> bool {
-        let Some((from, to)) = self.0.hours.filter(|(from, to)| from != to) else {
+        let Some((from, to)) = self.0.hours else {
             return self.is_active(shift);
         };
-        let passes_midnight = to < from;
+        let passes_midnight = to <= from;
         let today = at.to_local(zone).date();
         [today.saturating_sub(1.day()), today].into_iter().any(|date| {
             let end_date = if passes_midnight { date.saturating_add(1.day()) } else { date };

@@ -1,13 +1,17 @@
 //! Who is on call, and the hand-offs of the next two weeks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::State;
 use maud::{Markup, html};
 use watchbell_paging::duty::{Override, Schedule, Segment, timeline};
 use watchbell_paging::id::PersonId;
 use watchbell_paging::time::Timestamp;
 
+use crate::http::Context;
 use crate::http::pages::{Scene, Tab};
+use crate::links::{FeedToken, Links};
 
 /// Slow, because a list that was opened closes with it.
 const REFRESH: u32 = 300;
@@ -19,20 +23,20 @@ const STRIP_WIDTH: f64 = 1000.0;
 /// Colours of the style.
 const COLOURS: usize = 6;
 
-pub(super) async fn page(scene: Scene) -> Markup {
+pub(super) async fn page(State(context): State<Arc<Context>>, scene: Scene) -> Markup {
     let settings = &scene.live.config.settings;
     let body = html! {
         h1 { "On call" }
         @if settings.schedules.is_empty() { p.empty { "There are no schedules." } }
         @for schedule in settings.schedules.values() {
             @let extra = scene.view.overrides.get(&schedule.id);
-            (one(&scene, schedule, extra.map_or(&[][..], Vec::as_slice)))
+            (one(&scene, &context.links, schedule, extra.map_or(&[][..], Vec::as_slice)))
         }
     };
     scene.page(Tab::OnCall, "On call", Some(REFRESH), &body)
 }
 
-fn one(scene: &Scene, schedule: &Schedule, extra: &[Override]) -> Markup {
+fn one(scene: &Scene, links: &Links, schedule: &Schedule, extra: &[Override]) -> Markup {
     let to = scene.now.plus(Duration::from_secs(u64::from(DAYS) * 86_400));
     let segments = timeline(schedule, extra, scene.now, to);
     let now = segments.first().map(|segment| segment.people.clone()).unwrap_or_default();
@@ -78,8 +82,28 @@ fn one(scene: &Scene, schedule: &Schedule, extra: &[Override]) -> Markup {
                     }
                 }
             }
+            (feeds(scene, links, schedule))
             @for change in extra.iter().filter(|change| scene.now < change.to) {
                 p.small { (words(scene, change)) }
+            }
+        }
+    }
+}
+
+/// Addresses for a calendar to read, everybody's and each person's.
+fn feeds(scene: &Scene, links: &Links, schedule: &Schedule) -> Markup {
+    let url = |person: Option<&PersonId>| {
+        links.feed(&FeedToken { schedule: schedule.id.clone(), person: person.cloned() })
+    };
+    html! {
+        details {
+            summary { "Calendar feeds" }
+            p.small { "Whoever has an address can read the shifts: share it as you would a key." }
+            ul {
+                li { a href=(url(None)) { "Everybody" } }
+                @for person in schedule.people() {
+                    li { a href=(url(Some(person))) { (scene.name(person.as_str())) } }
+                }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Who is on call, changes to it, and the report of the promise.
 
+use std::iter;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -19,6 +20,7 @@ use crate::http::act::ask;
 use crate::http::auth::Visitor;
 use crate::http::errors::{Asked, Fault, Raw};
 use crate::http::watchbell_api::json;
+use crate::links::FeedToken;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct At {
@@ -34,6 +36,27 @@ pub(super) struct OnCall {
     until: Option<String>,
     /// Who is on call from then on.
     next: Vec<PersonId>,
+}
+
+/// The secret address of a calendar feed.
+#[derive(Debug, Serialize)]
+pub(super) struct FeedAddress {
+    schedule: ScheduleId,
+    /// Absent: everybody's shifts.
+    person: Option<PersonId>,
+    url: String,
+}
+
+/// A change that was made at run time.
+#[derive(Debug, Serialize)]
+pub(super) struct Changed {
+    schedule: ScheduleId,
+    add: Option<PersonId>,
+    remove: Option<PersonId>,
+    from: String,
+    to: String,
+    why: Option<String>,
+    by: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -75,6 +98,38 @@ pub(super) async fn now(
         }
     });
     Ok(Json(rows.collect()))
+}
+
+/// Every feed that there is: one of each schedule, and one of each of its people.
+pub(super) async fn feeds(State(context): State<Arc<Context>>) -> Json<Vec<FeedAddress>> {
+    let settings = Arc::clone(&context.live.load().config.settings);
+    let mut rows = Vec::new();
+    for schedule in settings.schedules.values() {
+        let people = schedule.people().into_iter().cloned().map(Some);
+        for person in iter::once(None).chain(people) {
+            let token = FeedToken { schedule: schedule.id.clone(), person };
+            let url = context.links.feed(&token);
+            rows.push(FeedAddress { schedule: token.schedule, person: token.person, url });
+        }
+    }
+    Json(rows)
+}
+
+/// The changes that were made at run time.
+pub(super) async fn changes(State(context): State<Arc<Context>>) -> Json<Vec<Changed>> {
+    let view = context.desk.view();
+    let rows = view.overrides.iter().flat_map(|(schedule, changes)| {
+        changes.iter().cloned().map(|change| Changed {
+            schedule: schedule.clone(),
+            add: change.add,
+            remove: change.remove,
+            from: change.from.to_rfc3339(),
+            to: change.to.to_rfc3339(),
+            why: change.why,
+            by: change.by,
+        })
+    });
+    Json(rows.collect())
 }
 
 pub(super) async fn change(
@@ -177,6 +232,7 @@ fn time(text: &str, zone: &Zone, what: &str) -> Result<Timestamp, Fault> {
 mod tests {
     use axum::http::StatusCode;
 
+    use super::*;
     use crate::http::fixture::{House, get_request, request};
 
     #[tokio::test]
@@ -203,6 +259,30 @@ mod tests {
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
         let asked = house.asked();
         assert!(asked[0].contains("1798099200000"), "09:00 in Berlin: {}", asked[0]);
+    }
+
+    #[tokio::test]
+    async fn changes_made_at_run_time_are_listed() {
+        let house = House::new();
+        house.paint(|view| {
+            let change = Override {
+                add: Some(PersonId::from("cho")),
+                remove: None,
+                from: Timestamp(0),
+                to: Timestamp(1_500),
+                why: Some("dentist".to_owned()),
+                by: None,
+            };
+            view.overrides.insert(ScheduleId::from("devops"), vec![change]);
+        });
+        let rows = house.send(get_request("/api/watchbell/v1/overrides")).await.json();
+        assert_eq!(
+            rows,
+            serde_json::json!([{
+                "schedule": "devops", "add": "cho", "remove": null, "why": "dentist", "by": null,
+                "from": "1970-01-01T00:00:00.000Z", "to": "1970-01-01T00:00:01.500Z",
+            }])
+        );
     }
 
     #[tokio::test]
