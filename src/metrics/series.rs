@@ -142,10 +142,12 @@ impl Store {
     }
 
     /// Opens the shard of series that no target sends, such as those of recording rules: nothing
-    /// is written about the append itself (`up`, ...), and a sample given again is not a loss.
+    /// is written about the append itself (`up`, ...), a sample given again is not a loss, and a
+    /// series that is missing ends although its samples have times of their own.
     #[must_use]
     pub fn open_own(&self, labels: &Labels, limits: Limits) -> Target {
-        Target::new(Arc::clone(&self.0), self.0.shard(labels), limits).without_report()
+        let target = Target::new(Arc::clone(&self.0), self.0.shard(labels), limits);
+        target.without_report().ending_own_times()
     }
 
     /// Drops samples that nobody needs any more, ended series that are older than what is kept

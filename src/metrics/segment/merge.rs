@@ -63,5 +63,6 @@ fn append(earlier: &mut SeriesPart, later: SeriesPart) {
     let is_newer = |at| newest.is_none_or(|newest| newest < at);
     earlier.samples.extend(later.samples.into_iter().filter(|sample| is_newer(sample.at)));
     earlier.traits.is_raw &= later.traits.is_raw;
+    earlier.traits.has_own_times = later.traits.has_own_times;
     earlier.traits.zero_at = earlier.traits.zero_at.or(later.traits.zero_at);
 }

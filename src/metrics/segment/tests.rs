@@ -33,16 +33,18 @@ fn word(bytes: &[u8]) -> Vec<String> {
                 .collect();
             let raw = if series.traits.is_raw { " raw" } else { "" };
             let zero = series.traits.zero_at.map(|at| format!(" zero {at}")).unwrap_or_default();
+            let own = if series.traits.has_own_times { " own" } else { "" };
             let (job, name) = (&target.labels[0].1, &series.labels[0].1);
-            lines.push(format!("{job} {name}{raw}{zero}: {}", samples.join(" ")));
+            lines.push(format!("{job} {name}{raw}{own}{zero}: {}", samples.join(" ")));
         }
     }
     lines
 }
 
-const READ: Traits = Traits { is_raw: false, zero_at: None };
-const RAW: Traits = Traits { is_raw: true, zero_at: None };
-const ZERO: Traits = Traits { is_raw: false, zero_at: Some(5) };
+const READ: Traits = Traits { is_raw: false, zero_at: None, has_own_times: false };
+const RAW: Traits = Traits { is_raw: true, ..READ };
+const ZERO: Traits = Traits { zero_at: Some(5), ..READ };
+const OWN: Traits = Traits { has_own_times: true, ..READ };
 
 #[test]
 fn nothing_gives_no_bytes_and_no_bytes_give_nothing() {
@@ -58,11 +60,16 @@ fn a_block_stands_for_itself() {
             ("a", READ, &[sample(1000, 1.0), sample(2000, 1.5), sample(2001, -0.0)]),
             ("b", RAW, &[sample(1000, f64::INFINITY)]),
             ("c", ZERO, &[sample(-5, 0.1)]),
+            ("d", OWN, &[sample(7, 2.0)]),
             ("none", READ, &[]),
         ],
     );
-    let expected =
-        ["api a: 1000:1 2000:1.5 2001:-0", "api b raw: 1000:inf", "api c zero 5: -5:0.1"];
+    let expected = [
+        "api a: 1000:1 2000:1.5 2001:-0",
+        "api b raw: 1000:inf",
+        "api c zero 5: -5:0.1",
+        "api d own: 7:2",
+    ];
     assert_eq!(word(&bytes), expected);
 }
 

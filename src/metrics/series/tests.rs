@@ -8,6 +8,7 @@ use crate::sample::{Sample, is_stale};
 mod journal;
 mod limits;
 mod order;
+mod own_times;
 mod retention;
 mod zero;
 
