@@ -5,7 +5,8 @@ use std::sync::Mutex;
 use tempfile::TempDir;
 use watchbell_metrics::exposition::Format;
 use watchbell_metrics::label::{Labels, MatchOp, Matcher};
-use watchbell_metrics::promql::{Options, eval_instant, parse};
+use watchbell_metrics::promql::{Options, Value, eval_instant, parse};
+use watchbell_metrics::series::backfill::{Bounds, Loader};
 use watchbell_paging::time::Timestamp;
 
 use super::*;
@@ -214,6 +215,96 @@ async fn blocks_are_written_while_the_journal_runs() {
     let stop = async move { all_taken.wait_for(|count| 1 < *count).await.map(|_| ()).unwrap() };
     journal.run(stop).await;
     assert_eq!(folder.replay().1, ["a", "b"]);
+}
+
+/// Reads lines of the text format as a backfill does.
+fn load(folder: &Folder, lines: &str) -> u64 {
+    let bounds = Bounds { oldest: 0, newest: i64::MAX };
+    let mut loader = Loader::new(Format::Text, bounds);
+    for line in lines.lines() {
+        loader.read_line(line.as_bytes()).unwrap();
+    }
+    let mut load = loaded::Load::begin(&folder.path()).unwrap();
+    load.add(&loader.take_windows()).unwrap();
+    load.finish().unwrap()
+}
+
+fn hits(folder: &Folder) -> String {
+    let store = series::Store::new(Retention {
+        keep: i64::MAX / 4,
+        raw: i64::MAX / 4,
+        ..Retention::default()
+    });
+    let replayed = replay(&folder.path(), &store);
+    let expr = parse("hits[1000w]").unwrap();
+    let value = eval_instant(&expr, &store, AT + 100 * HOUR, &Options::default()).unwrap().value;
+    let Value::Matrix(series) = value else { panic!("{value:?}") };
+    assert!(series.len() < 2, "{series:?}");
+    let samples = series.iter().flat_map(|one| &one.samples);
+    let words: Vec<String> = samples.map(|one| format!("{}:{}", one.at - AT, one.value)).collect();
+    assert_eq!((replayed.damaged, replayed.torn), (0, 0));
+    words.join(" ")
+}
+
+const HOUR: i64 = 3_600_000;
+/// The start of a window.
+const AT: i64 = 1_650_002_400_000;
+
+#[test]
+fn loaded_files_may_come_in_any_order_overlap_and_come_again() {
+    let folder = Folder::new();
+    let late = format!("hits 3 {}\nhits 4 {}\n", AT + 2, AT + 3 * HOUR);
+    let early = format!("hits 1 {}\nhits 2 {}\nhits 9 {}\n", AT, AT + 1, AT + 2);
+    assert_eq!(load(&folder, &late), 0);
+    assert_eq!(load(&folder, &early), 1, "the sample that was there stays");
+    let expected = format!("0:1 1:2 2:3 {}:4", 3 * HOUR);
+    assert_eq!(hits(&folder), expected);
+    for (again, repeated) in [(&late, 2), (&early, 3)] {
+        assert_eq!(load(&folder, again), repeated);
+        assert_eq!(hits(&folder), expected);
+    }
+    assert_eq!(segment::list(&loaded::folder(&folder.path())).len(), 2);
+}
+
+#[test]
+fn an_unfinished_load_is_invisible_and_gone_with_the_next() {
+    let folder = Folder::new();
+    load(&folder, &format!("hits 1 {AT}\n"));
+    let mut loader = Loader::new(Format::Text, Bounds { oldest: 0, newest: i64::MAX });
+    loader.read_line(format!("hits 2 {}", AT + 1).as_bytes()).unwrap();
+    let mut interrupted = loaded::Load::begin(&folder.path()).unwrap();
+    interrupted.add(&loader.take_windows()).unwrap();
+    drop(interrupted);
+    assert_eq!(hits(&folder), "0:1");
+    load(&folder, &format!("hits 3 {}\n", AT + 2));
+    assert_eq!(hits(&folder), "0:1 2:3");
+}
+
+#[test]
+fn a_damaged_window_costs_its_block_and_can_be_loaded_again() {
+    let folder = Folder::new();
+    let text = format!("hits 1 {AT}\nhits 2 {}\n", AT + 3 * HOUR);
+    load(&folder, &text);
+    let path = segment::list(&loaded::folder(&folder.path()))[0].path.clone();
+    let good = std::fs::read(&path).unwrap();
+    for length in [0, 4, good.len() - 1] {
+        std::fs::write(&path, &good[..length]).unwrap();
+        let store = series::Store::new(Retention { keep: HOUR, ..Retention::default() });
+        assert_eq!(replay(&folder.path(), &store).samples, 1, "cut at {length}");
+        load(&folder, &text);
+        assert_eq!(hits(&folder), format!("0:1 {}:2", 3 * HOUR), "cut at {length}");
+    }
+}
+
+#[test]
+fn loaded_windows_are_deleted_past_their_time() {
+    let folder = Folder::new();
+    load(&folder, &format!("hits 1 {AT}\nhits 2 {}\n", AT + 3 * HOUR));
+    let keep = Duration::from_secs(3600);
+    loaded::expire(&folder.path(), keep, Timestamp(AT + 3 * HOUR - 1));
+    assert_eq!(hits(&folder), format!("0:1 {}:2", 3 * HOUR));
+    loaded::expire(&folder.path(), keep, Timestamp(AT + 3 * HOUR));
+    assert_eq!(hits(&folder), format!("{}:2", 3 * HOUR));
 }
 
 struct Folder(TempDir);

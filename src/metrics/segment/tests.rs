@@ -115,6 +115,17 @@ fn merged_blocks_name_each_series_once() {
 }
 
 #[test]
+fn merged_samples_stand_in_order_of_time_and_the_first_of_one_time_stays() {
+    let blocks = [
+        block("api", &[("a", READ, &[sample(20, 2.0), sample(40, 4.0)])]),
+        block("api", &[("a", READ, &[sample(10, 1.0), sample(20, 9.0), sample(30, 3.0)])]),
+        block("api", &[("a", READ, &[sample(40, 9.0), sample(50, 5.0)])]),
+    ];
+    let merged = merge(blocks.iter().map(Vec::as_slice), true).unwrap();
+    assert_eq!(word(&merged), ["api a: 10:1 20:2 30:3 40:4 50:5"]);
+}
+
+#[test]
 fn a_day_of_steady_scrapes_is_small_when_merged() {
     let names: Vec<String> = (0..50).map(|index| format!("http_requests_total_{index}")).collect();
     let blocks: Vec<Vec<u8>> = (0..240_i64)

@@ -105,6 +105,12 @@ impl Shard {
     }
 }
 
+impl Default for Shard {
+    fn default() -> Self {
+        Self::new(Labels::empty(), Arc::default())
+    }
+}
+
 impl Entry {
     /// Notes when a counter is known to have been zero.
     pub(super) fn set_zero_at(&mut self, at: Millis) {
