@@ -46,6 +46,7 @@ async fn loaded_history_is_read_in_windows_and_goes_on_in_the_live_series() {
     assert!(first.status.success(), "{first:?}");
     let summary: Value = serde_json::from_slice(&first.stdout).unwrap();
     assert_eq!(summary["samples"], DAY / STEP + 1);
+    assert_eq!(summary["state"], folder.path().join("state").to_str().unwrap());
     assert_eq!(summary["already_there"], 0);
     assert_eq!(summary["files"][0]["series"], 1);
     let again = backfill(&folder, &[file.to_str().unwrap()]);

@@ -54,6 +54,8 @@ enum Dialect {
 /// What was loaded.
 #[derive(Debug, Default, Serialize)]
 struct Summary {
+    /// The state folder.
+    state: String,
     files: Vec<Loaded>,
     samples: u64,
     already_there: u64,
@@ -106,7 +108,7 @@ pub(crate) fn run(context: &Context, args: &BackfillArgs) -> Result<Exit, Failur
         format: args.format,
         progress: Progress::new(),
     };
-    let mut summary = Summary::default();
+    let mut summary = Summary { state: shown(&state), ..Summary::default() };
     for file in &args.files {
         match backfill.load(file) {
             Ok(loaded) => summary.add(loaded),
@@ -269,7 +271,8 @@ impl std::fmt::Display for Summary {
         let seconds = self.seconds;
         write!(
             formatter,
-            "read {samples} samples of {files} {word} in {seconds:.1} s ({per_second} a second)"
+            "read {samples} samples of {files} {word} in {seconds:.1} s ({per_second} a second) into {}",
+            self.state
         )?;
         let from = self.files.iter().filter_map(|file| file.from.as_ref()).min();
         let to = self.files.iter().filter_map(|file| file.to.as_ref()).max();

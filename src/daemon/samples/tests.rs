@@ -6,6 +6,7 @@ use tempfile::TempDir;
 use watchbell_metrics::exposition::Format;
 use watchbell_metrics::label::{Labels, MatchOp, Matcher};
 use watchbell_metrics::promql::{Options, Value, eval_instant, parse};
+use watchbell_metrics::sample::{Sample, Source as _, TimeRange};
 use watchbell_metrics::series::backfill::{Bounds, Loader};
 use watchbell_paging::time::Timestamp;
 
@@ -294,6 +295,55 @@ fn a_damaged_window_costs_its_block_and_can_be_loaded_again() {
         load(&folder, &text);
         assert_eq!(hits(&folder), format!("0:1 {}:2", 3 * HOUR), "cut at {length}");
     }
+}
+
+/// A flip or cut anywhere in a file costs samples of that file at most: none is ever changed, and
+/// what is not read back is reported.
+#[test]
+fn every_prefix_and_every_flipped_bit_of_a_segment_is_detected_or_harmless() {
+    let folder = Folder::new();
+    let retention = Retention { raw: HOUR, ..Retention::default() };
+    let store = series::Store::new(retention.clone());
+    let limits = series::Limits { series_max: 10, labels_max: 10, label_length_max: 100 };
+    let mut target = store.open_own(&Labels::from_pairs([("job", "api")]), limits);
+    let mut writer = folder.writer();
+    for (at, body) in [(1_000, "hits 1\nsize 5\n"), (2_000, "hits 2\n"), (3_000, "hits 5\n")] {
+        target.append(body.as_bytes(), Format::Text, at, 0.01);
+        writer.write(&mut [store.take_block()].into(), Timestamp(0), Duration::ZERO);
+    }
+    let bytes = std::fs::read(folder.path().join("00000001.wbs")).unwrap();
+    let (whole, found) = dump(&bytes, &retention);
+    assert_eq!((whole.len(), found.damaged, found.torn_at), (5, 0, None));
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let (samples, found) = dump(&flipped, &retention);
+        assert!(samples.iter().all(|sample| whole.contains(sample)), "bit {bit}: {samples:?}");
+        assert!(0 < found.damaged || found.torn_at.is_some(), "bit {bit} was not noticed");
+    }
+    for length in 0..bytes.len() {
+        let (samples, found) = dump(&bytes[..length], &retention);
+        assert!(samples.iter().all(|sample| whole.contains(sample)), "cut at {length}");
+        let is_noticed = 0 < found.damaged || found.torn_at.is_some();
+        let is_between_blocks = found.samples == samples.len();
+        assert!(is_noticed || is_between_blocks, "cut at {length}");
+    }
+}
+
+/// Lists every sample that a segment gives to a store.
+fn dump(bytes: &[u8], retention: &Retention) -> (Vec<String>, segment::Found) {
+    let store = series::Store::new(retention.clone());
+    let found =
+        segment::scan(bytes, |block| store.replay(block).map_err(|error| error.to_string()));
+    let range = TimeRange { from: i64::MIN, to: i64::MAX };
+    let mut lines = Vec::new();
+    for view in store.select(&[], range) {
+        let mut samples = Vec::new();
+        view.samples(range, &mut samples);
+        let line = |one: &Sample| format!("{} {} {}", view.labels(), one.at, one.value.to_bits());
+        lines.extend(samples.iter().map(line));
+    }
+    (lines, found)
 }
 
 #[test]
