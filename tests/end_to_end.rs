@@ -5,6 +5,8 @@
 #[path = "support/mod.rs"]
 mod support;
 
+#[path = "end_to_end/backfill.rs"]
+mod backfill;
 #[path = "end_to_end/clicks.rs"]
 mod clicks;
 #[path = "end_to_end/commands.rs"]

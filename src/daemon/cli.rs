@@ -3,6 +3,7 @@
 //! Standard output holds the answer and nothing else; warnings and errors go to standard error.
 
 mod act;
+mod backfill;
 mod check;
 mod client;
 mod configured;
@@ -99,6 +100,8 @@ enum Command {
     Route(route::RouteArgs),
     /// Evaluate one PromQL expression
     Query(query::QueryArgs),
+    /// Load history from text with times, while the daemon is stopped
+    Backfill(backfill::BackfillArgs),
     /// Print shell completions
     Completions(shell::CompletionsArgs),
     /// Print the manual page
@@ -176,6 +179,7 @@ fn dispatch(context: &Context, command: &Command) -> Result<Exit, Failure> {
         Command::Report(args) => report::run(context, args),
         Command::Route(args) => route::run(context, args),
         Command::Query(args) => query::run(context, args),
+        Command::Backfill(args) => backfill::run(context, args),
         Command::Completions(args) => Ok(shell::completions(context, args)),
         Command::Man => shell::man(context),
     }

@@ -3,6 +3,7 @@
 //! Losing samples is worse history, not a lost page: nothing here stops the process or waits for
 //! the disk on the hot path. Memory is bounded: what a slow or full disk does not take is dropped.
 
+pub mod loaded;
 mod pack;
 mod segment;
 mod writer;
@@ -86,9 +87,21 @@ struct Waiting {
     bytes: usize,
 }
 
-/// Reads the journal back into the store, in order. Never fails: what cannot be read is reported.
+/// Reads loaded history and the journal back into the store, in order. Never fails: what cannot be
+/// read is reported.
 pub fn replay(folder: &Path, store: &series::Store) -> Replayed {
-    replay_into(folder, |block| store.replay(block).map_err(|error| error.to_string()))
+    let loaded = replay_into(&loaded::folder(folder), |block| {
+        store.replay_loaded(block).map_err(|error| error.to_string())
+    });
+    let journal =
+        replay_into(folder, |block| store.replay(block).map_err(|error| error.to_string()));
+    Replayed {
+        segments: loaded.segments + journal.segments,
+        blocks: loaded.blocks + journal.blocks,
+        samples: loaded.samples + journal.samples,
+        damaged: loaded.damaged + journal.damaged,
+        torn: loaded.torn + journal.torn,
+    }
 }
 
 fn replay_into(folder: &Path, mut take: impl FnMut(&[u8]) -> Result<usize, String>) -> Replayed {
@@ -145,7 +158,8 @@ impl Keep {
         Duration::from_millis(self.0.raw.load(Ordering::Relaxed))
     }
 
-    fn longest(&self) -> Duration {
+    /// Returns how long the longest kept samples are.
+    pub(crate) fn longest(&self) -> Duration {
         Duration::from_millis(self.0.longest.load(Ordering::Relaxed))
     }
 }

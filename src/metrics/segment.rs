@@ -28,6 +28,8 @@ const TAG_SERIES: u8 = 2;
 const FLAG_RAW: u8 = 4;
 /// The series is known to have been zero at a time.
 const FLAG_ZERO: u8 = 8;
+/// The target gives the series with times of its own.
+const FLAG_OWN_TIMES: u8 = 16;
 
 /// Why a journal block was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +66,8 @@ pub struct Traits {
     pub is_raw: bool,
     /// When it was last known to be zero.
     pub zero_at: Option<Millis>,
+    /// Its newest sample came with a time of its own.
+    pub has_own_times: bool,
 }
 
 /// Writes a block, target by target.
@@ -90,7 +94,8 @@ impl Encoder {
         let Some(first) = samples.first() else { return };
         let raw = if traits.is_raw { FLAG_RAW } else { 0 };
         let zero = if traits.zero_at.is_some() { FLAG_ZERO } else { 0 };
-        self.body.byte(TAG_SERIES | raw | zero);
+        let own_times = if traits.has_own_times { FLAG_OWN_TIMES } else { 0 };
+        self.body.byte(TAG_SERIES | raw | zero | own_times);
         self.body.pairs(labels);
         if let Some(at) = traits.zero_at {
             self.body.signed(at.wrapping_sub(self.base));
@@ -230,7 +235,8 @@ fn read_series(reader: &mut Reader<'_>, tag: u8, base: &mut Millis) -> Option<Se
         samples.push(Sample { at, value: f64::from_bits(bits) });
     }
     *base = samples.first()?.at;
-    let traits = Traits { is_raw: tag & FLAG_RAW != 0, zero_at };
+    let has_own_times = tag & FLAG_OWN_TIMES != 0;
+    let traits = Traits { is_raw: tag & FLAG_RAW != 0, zero_at, has_own_times };
     Some(SeriesPart { labels, traits, samples })
 }
 

@@ -6,6 +6,7 @@
 //! Known series of a target are bounded: live ones by `Limits`, ended ones by their age and by a
 //! multiple of the limit.
 
+pub mod backfill;
 mod family;
 mod history;
 mod key;
@@ -14,6 +15,7 @@ mod report;
 mod scan;
 mod shard;
 mod target;
+mod twin;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -109,6 +111,8 @@ pub struct Store(Arc<Shared>);
 struct Shared {
     /// In the order in which the targets were first opened.
     shards: RwLock<Vec<Arc<Shard>>>,
+    /// Loaded history: beside what was scraped, so that each may begin and end when it likes.
+    loaded: Shard,
     plan: RwLock<Arc<Plan>>,
     ingested: AtomicU64,
     dropped: AtomicU64,
@@ -121,8 +125,9 @@ impl Store {
     /// Makes an empty store.
     #[must_use]
     pub fn new(retention: Retention) -> Self {
-        let plan = RwLock::new(Arc::new(Plan::new(retention)));
-        Self(Arc::new(Shared { plan, ..Shared::default() }))
+        let plan = Arc::new(Plan::new(retention));
+        let loaded = Shard::new(Labels::empty(), Arc::clone(&plan));
+        Self(Arc::new(Shared { plan: RwLock::new(plan), loaded, ..Shared::default() }))
     }
 
     /// Changes what is kept, after a reload.
@@ -133,6 +138,7 @@ impl Store {
         for shard in shards.iter() {
             shard.state.write().configure(&plan);
         }
+        self.0.loaded.state.write().configure(&plan);
     }
 
     /// Opens the shard of a target, known by its labels (`job`, `instance`, the table's own).
@@ -142,15 +148,18 @@ impl Store {
     }
 
     /// Opens the shard of series that no target sends, such as those of recording rules: nothing
-    /// is written about the append itself (`up`, ...), and a sample given again is not a loss.
+    /// is written about the append itself (`up`, ...), a sample given again is not a loss, and a
+    /// series that is missing ends although its samples have times of their own.
     #[must_use]
     pub fn open_own(&self, labels: &Labels, limits: Limits) -> Target {
-        Target::new(Arc::clone(&self.0), self.0.shard(labels), limits).without_report()
+        let target = Target::new(Arc::clone(&self.0), self.0.shard(labels), limits);
+        target.without_report().ending_own_times()
     }
 
     /// Drops samples that nobody needs any more, ended series that are older than what is kept
     /// of them, and targets without series that nobody has open.
     pub fn expire(&self, now: Millis) {
+        self.0.loaded.state.write().expire(now);
         let mut is_any_empty = false;
         for shard in self.0.shards.read().iter() {
             let mut state = shard.state.write();
@@ -173,7 +182,7 @@ impl Store {
             evicted: self.0.evicted.load(Ordering::Relaxed),
             ..Stats::default()
         };
-        for shard in self.0.shards.read().iter() {
+        for shard in self.0.shards.read().iter().map(Arc::as_ref).chain([&self.0.loaded]) {
             let state = shard.state.read();
             stats.read += state.read_count();
             stats.unread += state.len() - state.read_count();
@@ -222,6 +231,25 @@ impl Store {
         }
         Ok(taken)
     }
+
+    /// Appends a block of loaded history, oldest first. It stands beside what was scraped: series
+    /// of the same labels are one to a reader, and at a time that both have the scraped sample
+    /// counts.
+    ///
+    /// # Errors
+    /// The block is damaged; nothing of it was taken.
+    pub fn replay_loaded(&self, block: &[u8]) -> Result<usize, BlockError> {
+        let parts = segment::decode(block)?;
+        let mut state = self.0.loaded.state.write();
+        let mut taken = 0;
+        for part in parts {
+            for mut series in part.series {
+                series.labels.extend_from_slice(&part.labels);
+                taken += state.restore(series);
+            }
+        }
+        Ok(taken)
+    }
 }
 
 impl fmt::Debug for Store {
@@ -238,6 +266,9 @@ impl Source for Store {
         for shard in self.0.shards.read().iter().filter(|shard| !shard.refuses(matchers)) {
             shard.state.read().select(&query, &mut found);
         }
+        let mut loaded = Vec::new();
+        self.0.loaded.state.read().select(&query, &mut loaded);
+        twin::join(&mut found, loaded);
         found
     }
 }

@@ -119,7 +119,7 @@ fn free_listener() -> Result<(TcpListener, SocketAddr), Failure> {
 }
 
 /// `[daemon] state`, else `$STATE_DIRECTORY`, else `./watchbell-state`.
-fn state_folder(configured: Option<&Path>) -> PathBuf {
+pub(crate) fn state_folder(configured: Option<&Path>) -> PathBuf {
     let from_systemd = || {
         // systemd separates several folders by colons; the first is ours.
         let folders = std::env::var("STATE_DIRECTORY").ok()?;

@@ -65,6 +65,13 @@ impl Segment {
         Ok(Self { file, length: MAGIC.len() as u64 })
     }
 
+    /// Goes on with a file that [`Self::create_at`] has begun.
+    pub(super) fn reopen(path: &Path) -> io::Result<Self> {
+        let mut file = OpenOptions::new().write(true).open(path)?;
+        let length = file.seek(SeekFrom::End(0))?;
+        Ok(Self { file, length })
+    }
+
     /// Appends a block; on a failure the file ends where it ended before.
     pub(super) fn append(&mut self, block: &[u8]) -> io::Result<()> {
         let length = u32::try_from(block.len())
@@ -118,6 +125,11 @@ impl Listed {
         let since = at.duration_since(UNIX_EPOCH).ok()?;
         i64::try_from(since.as_millis()).ok().map(Timestamp)
     }
+}
+
+/// Returns the name of a packed segment.
+pub(super) fn packed_name(number: u64) -> String {
+    format!("{number:08}.{ENDING_PACKED}")
 }
 
 /// Returns the segments of a folder, in order; none where it cannot be read.

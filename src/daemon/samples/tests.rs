@@ -5,7 +5,9 @@ use std::sync::Mutex;
 use tempfile::TempDir;
 use watchbell_metrics::exposition::Format;
 use watchbell_metrics::label::{Labels, MatchOp, Matcher};
-use watchbell_metrics::promql::{Options, eval_instant, parse};
+use watchbell_metrics::promql::{Options, Value, eval_instant, parse};
+use watchbell_metrics::sample::{Sample, Source as _, TimeRange};
+use watchbell_metrics::series::backfill::{Bounds, Loader};
 use watchbell_paging::time::Timestamp;
 
 use super::*;
@@ -214,6 +216,145 @@ async fn blocks_are_written_while_the_journal_runs() {
     let stop = async move { all_taken.wait_for(|count| 1 < *count).await.map(|_| ()).unwrap() };
     journal.run(stop).await;
     assert_eq!(folder.replay().1, ["a", "b"]);
+}
+
+/// Reads lines of the text format as a backfill does.
+fn load(folder: &Folder, lines: &str) -> u64 {
+    let bounds = Bounds { oldest: 0, newest: i64::MAX };
+    let mut loader = Loader::new(Format::Text, bounds);
+    for line in lines.lines() {
+        loader.read_line(line.as_bytes()).unwrap();
+    }
+    let mut load = loaded::Load::begin(&folder.path()).unwrap();
+    load.add(&loader.take_windows()).unwrap();
+    load.finish().unwrap()
+}
+
+fn hits(folder: &Folder) -> String {
+    let store = series::Store::new(Retention {
+        keep: i64::MAX / 4,
+        raw: i64::MAX / 4,
+        ..Retention::default()
+    });
+    let replayed = replay(&folder.path(), &store);
+    let expr = parse("hits[1000w]").unwrap();
+    let value = eval_instant(&expr, &store, AT + 100 * HOUR, &Options::default()).unwrap().value;
+    let Value::Matrix(series) = value else { panic!("{value:?}") };
+    assert!(series.len() < 2, "{series:?}");
+    let samples = series.iter().flat_map(|one| &one.samples);
+    let words: Vec<String> = samples.map(|one| format!("{}:{}", one.at - AT, one.value)).collect();
+    assert_eq!((replayed.damaged, replayed.torn), (0, 0));
+    words.join(" ")
+}
+
+const HOUR: i64 = 3_600_000;
+/// The start of a window.
+const AT: i64 = 1_650_002_400_000;
+
+#[test]
+fn loaded_files_may_come_in_any_order_overlap_and_come_again() {
+    let folder = Folder::new();
+    let late = format!("hits 3 {}\nhits 4 {}\n", AT + 2, AT + 3 * HOUR);
+    let early = format!("hits 1 {}\nhits 2 {}\nhits 9 {}\n", AT, AT + 1, AT + 2);
+    assert_eq!(load(&folder, &late), 0);
+    assert_eq!(load(&folder, &early), 1, "the sample that was there stays");
+    let expected = format!("0:1 1:2 2:3 {}:4", 3 * HOUR);
+    assert_eq!(hits(&folder), expected);
+    for (again, repeated) in [(&late, 2), (&early, 3)] {
+        assert_eq!(load(&folder, again), repeated);
+        assert_eq!(hits(&folder), expected);
+    }
+    assert_eq!(segment::list(&loaded::folder(&folder.path())).len(), 2);
+}
+
+#[test]
+fn an_unfinished_load_is_invisible_and_gone_with_the_next() {
+    let folder = Folder::new();
+    load(&folder, &format!("hits 1 {AT}\n"));
+    let mut loader = Loader::new(Format::Text, Bounds { oldest: 0, newest: i64::MAX });
+    loader.read_line(format!("hits 2 {}", AT + 1).as_bytes()).unwrap();
+    let mut interrupted = loaded::Load::begin(&folder.path()).unwrap();
+    interrupted.add(&loader.take_windows()).unwrap();
+    drop(interrupted);
+    assert_eq!(hits(&folder), "0:1");
+    load(&folder, &format!("hits 3 {}\n", AT + 2));
+    assert_eq!(hits(&folder), "0:1 2:3");
+}
+
+#[test]
+fn a_damaged_window_costs_its_block_and_can_be_loaded_again() {
+    let folder = Folder::new();
+    let text = format!("hits 1 {AT}\nhits 2 {}\n", AT + 3 * HOUR);
+    load(&folder, &text);
+    let path = segment::list(&loaded::folder(&folder.path()))[0].path.clone();
+    let good = std::fs::read(&path).unwrap();
+    for length in [0, 4, good.len() - 1] {
+        std::fs::write(&path, &good[..length]).unwrap();
+        let store = series::Store::new(Retention { keep: HOUR, ..Retention::default() });
+        assert_eq!(replay(&folder.path(), &store).samples, 1, "cut at {length}");
+        load(&folder, &text);
+        assert_eq!(hits(&folder), format!("0:1 {}:2", 3 * HOUR), "cut at {length}");
+    }
+}
+
+/// A flip or cut anywhere in a file costs samples of that file at most: none is ever changed, and
+/// what is not read back is reported.
+#[test]
+fn every_prefix_and_every_flipped_bit_of_a_segment_is_detected_or_harmless() {
+    let folder = Folder::new();
+    let retention = Retention { raw: HOUR, ..Retention::default() };
+    let store = series::Store::new(retention.clone());
+    let limits = series::Limits { series_max: 10, labels_max: 10, label_length_max: 100 };
+    let mut target = store.open_own(&Labels::from_pairs([("job", "api")]), limits);
+    let mut writer = folder.writer();
+    for (at, body) in [(1_000, "hits 1\nsize 5\n"), (2_000, "hits 2\n"), (3_000, "hits 5\n")] {
+        target.append(body.as_bytes(), Format::Text, at, 0.01);
+        writer.write(&mut [store.take_block()].into(), Timestamp(0), Duration::ZERO);
+    }
+    let bytes = std::fs::read(folder.path().join("00000001.wbs")).unwrap();
+    let (whole, found) = dump(&bytes, &retention);
+    assert_eq!((whole.len(), found.damaged, found.torn_at), (5, 0, None));
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let (samples, found) = dump(&flipped, &retention);
+        assert!(samples.iter().all(|sample| whole.contains(sample)), "bit {bit}: {samples:?}");
+        assert!(0 < found.damaged || found.torn_at.is_some(), "bit {bit} was not noticed");
+    }
+    for length in 0..bytes.len() {
+        let (samples, found) = dump(&bytes[..length], &retention);
+        assert!(samples.iter().all(|sample| whole.contains(sample)), "cut at {length}");
+        let is_noticed = 0 < found.damaged || found.torn_at.is_some();
+        let is_between_blocks = found.samples == samples.len();
+        assert!(is_noticed || is_between_blocks, "cut at {length}");
+    }
+}
+
+/// Lists every sample that a segment gives to a store.
+fn dump(bytes: &[u8], retention: &Retention) -> (Vec<String>, segment::Found) {
+    let store = series::Store::new(retention.clone());
+    let found =
+        segment::scan(bytes, |block| store.replay(block).map_err(|error| error.to_string()));
+    let range = TimeRange { from: i64::MIN, to: i64::MAX };
+    let mut lines = Vec::new();
+    for view in store.select(&[], range) {
+        let mut samples = Vec::new();
+        view.samples(range, &mut samples);
+        let line = |one: &Sample| format!("{} {} {}", view.labels(), one.at, one.value.to_bits());
+        lines.extend(samples.iter().map(line));
+    }
+    (lines, found)
+}
+
+#[test]
+fn loaded_windows_are_deleted_past_their_time() {
+    let folder = Folder::new();
+    load(&folder, &format!("hits 1 {AT}\nhits 2 {}\n", AT + 3 * HOUR));
+    let keep = Duration::from_secs(3600);
+    loaded::expire(&folder.path(), keep, Timestamp(AT + 3 * HOUR - 1));
+    assert_eq!(hits(&folder), format!("0:1 {}:2", 3 * HOUR));
+    loaded::expire(&folder.path(), keep, Timestamp(AT + 3 * HOUR));
+    assert_eq!(hits(&folder), format!("{}:2", 3 * HOUR));
 }
 
 struct Folder(TempDir);

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tracing::{info, warn};
 use watchbell_paging::time::Timestamp;
 
-use super::Keep;
 use super::segment::{self, Segment};
+use super::{Keep, loaded};
 
 /// A segment is closed after this time.
 const SEGMENT_TIME: Duration = Duration::from_secs(3600);
@@ -76,6 +76,7 @@ impl Writer {
             Some(open) => open,
             None => {
                 expire(&self.folder, self.keep.longest(), now);
+                loaded::expire(&self.folder, self.keep.longest(), now);
                 let last = segment::list(&self.folder).last().map_or(0, |last| last.number);
                 let next = Segment::create(&self.folder, last.saturating_add(1))?;
                 self.segment.insert((next, elapsed))

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::sample::Sample;
 use crate::segment::{Encoder, Pairs, SeriesPart, TargetPart};
 
 /// Blocks joined so far, in the order in which targets and series first appeared.
@@ -60,8 +61,28 @@ fn texts(pairs: &Pairs) -> impl Iterator<Item = (&str, &str)> {
 
 fn append(earlier: &mut SeriesPart, later: SeriesPart) {
     let newest = earlier.samples.last().map(|sample| sample.at);
-    let is_newer = |at| newest.is_none_or(|newest| newest < at);
-    earlier.samples.extend(later.samples.into_iter().filter(|sample| is_newer(sample.at)));
+    let first = later.samples.first().map(|sample| sample.at);
+    if newest < first {
+        earlier.samples.extend(later.samples);
+    } else {
+        earlier.samples = union(std::mem::take(&mut earlier.samples), later.samples);
+    }
     earlier.traits.is_raw &= later.traits.is_raw;
+    earlier.traits.has_own_times = later.traits.has_own_times;
     earlier.traits.zero_at = earlier.traits.zero_at.or(later.traits.zero_at);
+}
+
+/// Joins samples by time; of two at one time the one that was there stays.
+fn union(there: Vec<Sample>, coming: Vec<Sample>) -> Vec<Sample> {
+    let mut joined = Vec::with_capacity(there.len() + coming.len());
+    let mut coming = coming.into_iter().peekable();
+    for sample in there {
+        while let Some(before) = coming.next_if(|one| one.at < sample.at) {
+            joined.push(before);
+        }
+        coming.next_if(|one| one.at == sample.at);
+        joined.push(sample);
+    }
+    joined.extend(coming);
+    joined
 }

@@ -33,16 +33,18 @@ fn word(bytes: &[u8]) -> Vec<String> {
                 .collect();
             let raw = if series.traits.is_raw { " raw" } else { "" };
             let zero = series.traits.zero_at.map(|at| format!(" zero {at}")).unwrap_or_default();
+            let own = if series.traits.has_own_times { " own" } else { "" };
             let (job, name) = (&target.labels[0].1, &series.labels[0].1);
-            lines.push(format!("{job} {name}{raw}{zero}: {}", samples.join(" ")));
+            lines.push(format!("{job} {name}{raw}{own}{zero}: {}", samples.join(" ")));
         }
     }
     lines
 }
 
-const READ: Traits = Traits { is_raw: false, zero_at: None };
-const RAW: Traits = Traits { is_raw: true, zero_at: None };
-const ZERO: Traits = Traits { is_raw: false, zero_at: Some(5) };
+const READ: Traits = Traits { is_raw: false, zero_at: None, has_own_times: false };
+const RAW: Traits = Traits { is_raw: true, ..READ };
+const ZERO: Traits = Traits { zero_at: Some(5), ..READ };
+const OWN: Traits = Traits { has_own_times: true, ..READ };
 
 #[test]
 fn nothing_gives_no_bytes_and_no_bytes_give_nothing() {
@@ -58,11 +60,16 @@ fn a_block_stands_for_itself() {
             ("a", READ, &[sample(1000, 1.0), sample(2000, 1.5), sample(2001, -0.0)]),
             ("b", RAW, &[sample(1000, f64::INFINITY)]),
             ("c", ZERO, &[sample(-5, 0.1)]),
+            ("d", OWN, &[sample(7, 2.0)]),
             ("none", READ, &[]),
         ],
     );
-    let expected =
-        ["api a: 1000:1 2000:1.5 2001:-0", "api b raw: 1000:inf", "api c zero 5: -5:0.1"];
+    let expected = [
+        "api a: 1000:1 2000:1.5 2001:-0",
+        "api b raw: 1000:inf",
+        "api c zero 5: -5:0.1",
+        "api d own: 7:2",
+    ];
     assert_eq!(word(&bytes), expected);
 }
 
@@ -105,6 +112,17 @@ fn merged_blocks_name_each_series_once() {
     let read = merge(blocks(), false).unwrap();
     assert_eq!(word(&read), ["api a zero 5: 10:1 20:2", "db a: 11:7"]);
     assert!(merge([first.as_slice(), b"damage"], true).is_err());
+}
+
+#[test]
+fn merged_samples_stand_in_order_of_time_and_the_first_of_one_time_stays() {
+    let blocks = [
+        block("api", &[("a", READ, &[sample(20, 2.0), sample(40, 4.0)])]),
+        block("api", &[("a", READ, &[sample(10, 1.0), sample(20, 9.0), sample(30, 3.0)])]),
+        block("api", &[("a", READ, &[sample(40, 9.0), sample(50, 5.0)])]),
+    ];
+    let merged = merge(blocks.iter().map(Vec::as_slice), true).unwrap();
+    assert_eq!(word(&merged), ["api a: 10:1 20:2 30:3 40:4 50:5"]);
 }
 
 #[test]

@@ -51,6 +51,8 @@ pub(super) struct Entry {
     is_read: bool,
     /// The scraper remembers the slot.
     pub(super) is_listed: bool,
+    /// Its newest sample came with a time of its own.
+    pub(super) has_own_times: bool,
 }
 
 /// What the lock of a shard guards.
@@ -103,6 +105,12 @@ impl Shard {
     }
 }
 
+impl Default for Shard {
+    fn default() -> Self {
+        Self::new(Labels::empty(), Arc::default())
+    }
+}
+
 impl Entry {
     /// Notes when a counter is known to have been zero.
     pub(super) fn set_zero_at(&mut self, at: Millis) {
@@ -111,6 +119,12 @@ impl Entry {
 
     fn zero_at(&self) -> Option<Millis> {
         Some(self.zero_at).filter(|at| *at != NEVER)
+    }
+
+    /// Tells whether the series got its last sample: it ended, or it has times of its own, which
+    /// get no marker, and the target does not give it any more.
+    fn is_over(&self) -> bool {
+        self.history.is_stale() || self.has_own_times && !self.is_listed
     }
 }
 
@@ -180,6 +194,7 @@ impl State {
             zero_at: NEVER,
             is_read: class.is_read,
             is_listed: false,
+            has_own_times: false,
             key,
         };
         self.join(slot, &class);
@@ -258,7 +273,7 @@ impl State {
         }
         let mut ended: Vec<(Millis, u32)> = self
             .slots()
-            .filter(|(slot, entry)| entry.history.is_stale() && !is_wanted(*slot))
+            .filter(|(slot, entry)| entry.is_over() && !is_wanted(*slot))
             .map(|(slot, entry)| (entry.history.last().at, slot))
             .collect();
         ended.sort_unstable();
@@ -312,7 +327,11 @@ impl State {
                 encoder.target(self.labels.iter());
                 is_begun = true;
             }
-            let traits = Traits { is_raw: !entry.is_read, zero_at: entry.zero_at() };
+            let traits = Traits {
+                is_raw: !entry.is_read,
+                zero_at: entry.zero_at(),
+                has_own_times: entry.has_own_times,
+            };
             encoder.series(entry.key.pairs(), traits, &samples);
         }
     }
@@ -333,6 +352,9 @@ impl State {
         for sample in part.samples.into_iter().filter(|sample| newest < sample.at) {
             entry.history.restore(sample);
             taken += 1;
+        }
+        if 0 < taken {
+            entry.has_own_times = part.traits.has_own_times;
         }
         taken
     }

@@ -9,7 +9,7 @@ use crate::sample::{Millis, Sample};
 use crate::series::history::NEVER;
 use crate::series::report::{self, Report};
 use crate::series::scan::{Faults, Scanner};
-use crate::series::shard::{Shard, State};
+use crate::series::shard::{Entry, Shard, State};
 use crate::series::{Appended, Limits, Shared};
 
 /// Known series of a target, ended ones included, are at most this many times its limit.
@@ -33,6 +33,8 @@ pub struct Target {
     previous: Option<Millis>,
     /// Writes about each scrape.
     is_reporting: bool,
+    /// Series with times of their own end when they are missing, as others do.
+    ends_own_times: bool,
     /// The body under way is a part: what it does not say has not ended.
     is_part: bool,
     /// Parts were appended since the last whole body.
@@ -52,6 +54,7 @@ impl Target {
             live: Vec::new(),
             previous: None,
             is_reporting: true,
+            ends_own_times: false,
             is_part: false,
             had_part: false,
         }
@@ -61,8 +64,14 @@ impl Target {
         Self { is_reporting: false, ..self }
     }
 
+    pub(super) fn ending_own_times(self) -> Self {
+        Self { ends_own_times: true, ..self }
+    }
+
     /// Parses a body and appends it, with `up` = 1 and the scrape metrics; series that are
-    /// missing from it become stale. A body that passes a limit counts as failed: `up` = 0.
+    /// missing from it become stale, unless their samples have times of their own: such a target
+    /// lags behind, and what it still brings would be older than the marker. A body that passes
+    /// a limit counts as failed: `up` = 0.
     pub fn append(&mut self, body: &[u8], format: Format, at: Millis, seconds: f64) -> Appended {
         for _ in 0..SCANS_MAX {
             self.take_over();
@@ -88,7 +97,7 @@ impl Target {
         appended
     }
 
-    /// Records a failed scrape: `up` = 0, every series stale.
+    /// Records a failed scrape: `up` = 0, every series stale, as far as missing ones become it.
     pub fn fail(&mut self, at: Millis, seconds: f64) -> Appended {
         self.record_failure(None, Faults::default(), at, seconds)
     }
@@ -97,7 +106,8 @@ impl Target {
     pub fn close(&mut self, at: Millis) {
         let shard = Arc::clone(&self.shard);
         let mut state = shard.state.write();
-        let slots: Vec<u32> = state.slots().map(|(slot, _)| slot).collect();
+        let ending = state.slots().filter(|(_, entry)| self.ends(entry));
+        let slots: Vec<u32> = ending.map(|(slot, _)| slot).collect();
         for slot in slots {
             state.end(slot, at);
         }
@@ -194,6 +204,7 @@ impl Target {
             entry.is_listed = true;
             let last = entry.history.last();
             let has_own = scanned.own_at != NEVER;
+            entry.has_own_times = has_own;
             let sample_at = if has_own { scanned.own_at } else { at };
             if last.at < sample_at {
                 state.append(scanned.slot, Sample { at: sample_at, value: scanned.value });
@@ -234,12 +245,18 @@ impl Target {
             if self.scanner.saw(slot) {
                 continue;
             }
-            state.end(slot, at);
-            if let Some(entry) = state.entry_mut(slot) {
-                entry.is_listed = false;
+            let Some(entry) = state.entry_mut(slot) else { continue };
+            entry.is_listed = false;
+            if self.ends(entry) {
+                state.end(slot, at);
             }
         }
         self.live = self.scanner.seen();
+    }
+
+    /// Tells whether a series that is missing ends at once.
+    fn ends(&self, entry: &Entry) -> bool {
+        self.ends_own_times || !entry.has_own_times
     }
 
     fn record_failure(
@@ -252,9 +269,13 @@ impl Target {
         self.take_over();
         let shard = Arc::clone(&self.shard);
         let mut state = shard.state.write();
-        for slot in std::mem::take(&mut self.live) {
+        let live = std::mem::take(&mut self.live);
+        let is_ending = |slot: &u32| state.entry(*slot).is_none_or(|entry| self.ends(entry));
+        let (ending, staying): (Vec<u32>, Vec<u32>) = live.into_iter().partition(is_ending);
+        for slot in ending {
             state.end(slot, at);
         }
+        self.live = staying;
         self.previous = None;
         self.write_report(&mut state, at, Report { seconds, ..Report::default() });
         let fault_count = faults.count;

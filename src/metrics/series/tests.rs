@@ -6,8 +6,10 @@ use crate::label::MatchOp;
 use crate::sample::{Sample, is_stale};
 
 mod journal;
+mod loaded;
 mod limits;
 mod order;
+mod own_times;
 mod retention;
 mod zero;
 

@@ -47,7 +47,7 @@ fn a_sample_too_far_in_the_future_is_a_fault_with_its_line() {
 #[test]
 fn the_end_of_a_series_stands_behind_its_own_times() {
     let store = store();
-    let mut target = open(&store);
+    let mut target = store.open_own(&api(), LIMITS);
     good(&mut target, "a 1 1500\n", 1000);
     target.fail(1200, 0.0);
     assert_eq!(values(&store, "a"), "1500:1 1501:end");
