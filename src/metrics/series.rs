@@ -7,6 +7,7 @@
 //! multiple of the limit.
 
 mod family;
+mod sealed;
 mod history;
 mod key;
 mod plan;
