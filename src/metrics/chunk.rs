@@ -7,8 +7,10 @@
 
 mod bits;
 
+use std::sync::OnceLock;
+
 use self::bits::{Bits, Reader};
-use crate::sample::{Millis, Sample, TimeRange};
+use crate::sample::{Millis, Sample, Summary, TimeRange, summarise};
 
 /// Samples of a full chunk.
 pub const SAMPLES_MAX: usize = 120;
@@ -36,6 +38,8 @@ pub struct Chunk {
     count: usize,
     first_at: Millis,
     last_at: Millis,
+    /// Made when it is first asked for: most chunks are read by short windows only.
+    summary: OnceLock<Option<Box<Summary>>>,
 }
 
 /// Decodes a chunk from its first sample to its last.
@@ -141,6 +145,7 @@ impl OpenChunk {
             bits: self.bits.into_bytes(),
             first_at: self.first_at,
             last_at: self.last.at,
+            summary: OnceLock::new(),
         }
     }
 
@@ -203,6 +208,12 @@ impl Chunk {
     #[must_use]
     pub fn samples(&self) -> Samples<'_> {
         Samples::new(&self.bits, self.count, self.first_at)
+    }
+
+    /// Returns what its samples come to, stale markers left out; nothing where it has no others.
+    #[must_use]
+    pub fn summary(&self) -> Option<&Summary> {
+        self.summary.get_or_init(|| summarise(self.samples()).map(Box::new)).as_deref()
     }
 }
 

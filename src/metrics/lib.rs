@@ -4,6 +4,7 @@
 //! a sample's way, and a module imports only modules above it.
 
 pub mod label;
+mod sum;
 pub mod sample;
 pub mod units;
 pub mod exposition;

@@ -4,7 +4,6 @@
 //! and Prometheus's experimental modifiers are refused with a clear error. No text and no data makes it panic:
 //! length, nesting, samples and steps are bounded, and each bound names itself when it is met.
 
-mod sum;
 mod math;
 mod order;
 mod xxhash;
@@ -15,6 +14,7 @@ mod trend;
 mod histogram;
 mod calendar;
 mod function;
+mod brief;
 mod ast;
 mod lexer;
 mod parser;

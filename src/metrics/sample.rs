@@ -2,9 +2,12 @@
 //!
 //! Times are UTC milliseconds. Every range is left-open and right-closed, as in Prometheus 3.
 
+mod summary;
+
 use std::fmt;
 use std::sync::Arc;
 
+pub use self::summary::{Summary, summarise};
 use crate::label::{Labels, Matcher};
 
 /// UTC milliseconds since 1970; also a length of time in milliseconds.
@@ -54,6 +57,17 @@ impl TimeRange {
     }
 }
 
+/// What a range of a series comes to.
+#[derive(Clone, Copy, Debug)]
+pub enum Digest {
+    /// Only the samples can tell.
+    Unknown,
+    /// There is no sample in it.
+    Empty,
+    /// This.
+    Of(Summary),
+}
+
 /// One series as a reader sees it; reads never block an append for longer than a copy.
 pub trait SeriesView: Send + Sync + fmt::Debug {
     /// Returns the labels, metric name included.
@@ -64,6 +78,12 @@ pub trait SeriesView: Send + Sync + fmt::Debug {
 
     /// Returns the newest sample of the range, which may be the stale marker.
     fn newest(&self, range: TimeRange) -> Option<Sample>;
+
+    /// Returns what the samples of the range come to, stale markers left out, where that is had
+    /// for less than the samples themselves.
+    fn digest(&self, _: TimeRange) -> Digest {
+        Digest::Unknown
+    }
 
     /// Returns the time just before its first sample at which a counter is known to have been
     /// zero: it appeared in a good scrape of a target that was scraped before without it.

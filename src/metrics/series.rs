@@ -8,6 +8,7 @@
 
 pub mod backfill;
 mod family;
+mod sealed;
 mod history;
 mod key;
 mod plan;

@@ -7,8 +7,8 @@ use crate::promql::limit::Meter;
 use crate::promql::notes::go_float;
 use crate::promql::order::{count, nan_last, nan_last_descending, quantile};
 use crate::promql::outcome::{Element, EvalError};
-use crate::promql::sum::{Mean, PlainVariance, Sum};
 use crate::promql::xxhash;
+use crate::sum::{Mean, PlainVariance, Sum};
 
 /// Parameters of this size and above are no counts.
 const COUNT_MAX: f64 = 9_223_372_036_854_775_807.0;

@@ -13,7 +13,8 @@ use regex::Regex;
 
 use crate::label::{Labels, METRIC_NAME};
 use crate::promql::ast::{Aggregate, Node, NodeKind, Pin, Selector, Subquery};
-use crate::promql::function::Body;
+use crate::promql::brief::{self, Answer};
+use crate::promql::function::{Body, Function};
 use crate::promql::labels::{SAME_LABELS, check_unique, final_labels};
 use crate::promql::limit::{Meter, Options};
 use crate::promql::notes::Notes;
@@ -23,7 +24,7 @@ use crate::promql::select::{Grid, Leaf};
 use crate::promql::{
     Evaluated, Expr, MatrixSeries, Value, ValueType, VectorSample, aggregate, binary,
 };
-use crate::sample::{Millis, Sample, Source, TimeRange, is_stale};
+use crate::sample::{Digest, Millis, Sample, SeriesView, Source, Summary, TimeRange, is_stale};
 
 /// A subquery may have this many times more steps than a range query.
 const SUBQUERY_STEPS: u64 = 100;
@@ -142,29 +143,22 @@ impl<'e> Evaluator<'e> {
         &mut self,
         node: &Node,
         grid: Grid,
-        counter: Option<&'static str>,
+        taker: Option<&'static Function>,
     ) -> Result<(), EvalError> {
         match &node.kind {
-            NodeKind::Selector(selector) => self.load(selector, None, grid, false),
+            NodeKind::Selector(selector) => self.load(selector, None, grid, None),
             NodeKind::Range(selector, range) => {
-                self.load(selector, Some(*range), grid, counter.is_some())?;
-                if matches!(counter, Some("rate" | "increase")) {
+                self.load(selector, Some(*range), grid, taker)?;
+                if matches!(taker.map(|function| function.name), Some("rate" | "increase")) {
                     self.hint_counter(selector.index, node);
                 }
                 Ok(())
             }
             NodeKind::Subquery(subquery) => self.materialise(subquery, grid),
-            NodeKind::Paren(inner) => self.resolve(inner, grid, counter),
+            NodeKind::Paren(inner) => self.resolve(inner, grid, taker),
             NodeKind::Call(function, arguments) => {
-                let counter = match function.body {
-                    Body::Counter(_) => Some(function.name),
-                    Body::Math(_)
-                    | Body::Calendar(_)
-                    | Body::Window(_)
-                    | Body::Pick(_)
-                    | Body::Special(_) => None,
-                };
-                arguments.iter().try_for_each(|argument| self.resolve(argument, grid, counter))
+                let taker = Some(*function);
+                arguments.iter().try_for_each(|argument| self.resolve(argument, grid, taker))
             }
             NodeKind::Number(_)
             | NodeKind::Text(_)
@@ -189,25 +183,36 @@ impl<'e> Evaluator<'e> {
         selector: &Selector,
         range: Option<Millis>,
         grid: Grid,
-        counter: bool,
+        taker: Option<&'static Function>,
     ) -> Result<(), EvalError> {
+        let counter = taker.is_some_and(|function| matches!(function.body, Body::Counter(_)));
         let reach = range.unwrap_or(self.options.lookback);
         let mut leaf = Leaf::new(reach, selector.offset, self.pinned(selector.pin));
         let (first, last) = leaf.anchors(grid);
         let whole = TimeRange { from: first.saturating_sub(reach), to: last };
         let newest_only = range.is_none() && first == last;
+        // One window for all times can be known by its summary.
+        let answer = taker.filter(|_| range.is_some() && first == last).and_then(brief::answer);
         let mut views = self.source.select(&selector.matchers, whole);
         views.sort_by(|one, other| one.labels().cmp(other.labels()));
         for view in &views {
             let zero = view.zero_at().filter(|_| counter && self.options.counters_from_zero);
             let zero = zero.filter(|at| whole.contains(*at));
+            let zero = zero.map(|at| Sample { at, value: 0.0 });
+            if let Some(summary) =
+                answer.and_then(|answer| digest(view.as_ref(), whole, zero, answer))
+            {
+                leaf.add_brief(view.labels(), summary);
+                self.meter.keep(1)?;
+                continue;
+            }
             let added = leaf.add(view.labels(), false, |samples| {
                 if newest_only {
                     samples.extend(view.newest(whole));
                     return;
                 }
                 let begin = samples.len();
-                samples.extend(zero.map(|at| Sample { at, value: 0.0 }));
+                samples.extend(zero);
                 view.samples(whole, samples);
                 if zero.is_some() && samples.len() == begin + 1 {
                     samples.truncate(begin);
@@ -403,6 +408,18 @@ impl<'e> Evaluator<'e> {
             }
         }
     }
+}
+
+/// What a window of a series comes to, if that is known without its samples and says enough.
+fn digest(
+    view: &dyn SeriesView,
+    window: TimeRange,
+    zero: Option<Sample>,
+    answer: Answer,
+) -> Option<Summary> {
+    let Digest::Of(found) = view.digest(window) else { return None };
+    let whole = zero.map_or(found, |zero| Summary::of(zero).and(&found));
+    (whole.is_finite() || !answer.needs_finite).then_some(whole)
 }
 
 /// Takes the stale markers out of what was appended from `begin` on.

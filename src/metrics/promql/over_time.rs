@@ -3,9 +3,9 @@
 #![allow(clippy::unnecessary_wraps, reason = "all have the shape that the table of functions asks")]
 
 use crate::promql::order::{count, quantile};
-use crate::promql::sum::{Mean, Variance, sum};
 use crate::promql::window::{Window, seconds};
 use crate::sample::Sample;
+use crate::sum::{Mean, Variance, sum};
 
 pub(crate) fn sum_over_time(window: &Window<'_>) -> Option<f64> {
     Some(sum(window.values()))

@@ -3,8 +3,9 @@
 //! Samples of all series of one selector lie in one block; each series keeps two cursors into it.
 
 use crate::label::Labels;
+use crate::promql::brief::Brief;
 use crate::promql::window::Window;
-use crate::sample::{Millis, Sample, is_stale};
+use crate::sample::{Millis, Sample, Summary, is_stale};
 
 /// The times of an evaluation: `start`, `start + step`, … up to `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,8 @@ struct Series {
 #[derive(Debug)]
 pub(crate) struct Leaf {
     series: Vec<Series>,
+    /// Series whose only window is known by its summary.
+    briefs: Vec<(Labels, Summary)>,
     samples: Vec<Sample>,
     /// The look-back or the range.
     pub(crate) reach: Millis,
@@ -67,7 +70,8 @@ impl Leaf {
     pub(crate) fn new(reach: Millis, offset: Millis, pin: Option<Millis>) -> Self {
         let series = Vec::new();
         let samples = Vec::new();
-        Self { series, samples, reach, offset, pin, from: Millis::MIN, to: Millis::MIN }
+        let (briefs, from, to) = (Vec::new(), Millis::MIN, Millis::MIN);
+        Self { series, briefs, samples, reach, offset, pin, from, to }
     }
 
     /// Adds a series whose samples `fill` appends in time order; one without any is left out.
@@ -86,6 +90,17 @@ impl Leaf {
             self.series.push(Series { labels, drop_name, begin, end, left: begin, right: begin });
         }
         end - begin
+    }
+
+    /// Adds a series of which only a summary is needed; there must be one window for all times.
+    pub(crate) fn add_brief(&mut self, labels: &Labels, summary: Summary) {
+        self.briefs.push((labels.clone(), summary));
+    }
+
+    /// The windows that are known by their summaries.
+    pub(crate) fn briefs(&self) -> impl Iterator<Item = (&Labels, Brief<'_>)> {
+        let (from, to) = (self.from, self.to);
+        self.briefs.iter().map(move |(labels, summary)| (labels, Brief { summary, from, to }))
     }
 
     /// The times at which the windows of a grid end.
@@ -136,11 +151,12 @@ impl Leaf {
 
     /// How many series it has, those without samples in the window included.
     pub(crate) fn series_count(&self) -> usize {
-        self.series.len()
+        self.series.len() + self.briefs.len()
     }
 
     /// The labels of its series.
     pub(crate) fn labels(&self) -> impl Iterator<Item = &Labels> {
-        self.series.iter().map(|series| &series.labels)
+        let known = self.briefs.iter().map(|(labels, _)| labels);
+        self.series.iter().map(|series| &series.labels).chain(known)
     }
 }

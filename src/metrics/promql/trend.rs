@@ -1,9 +1,9 @@
 //! Where a series is heading: regression, smoothing, and the growth of its floor.
 
 use crate::promql::order::{count, quantile};
-use crate::promql::sum::Sum;
 use crate::promql::window::{Window, seconds};
 use crate::sample::{Millis, Sample};
+use crate::sum::Sum;
 
 /// How many buckets `growth_per_hour` cuts its window into.
 const GROWTH_BUCKETS: usize = 36;

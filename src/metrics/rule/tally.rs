@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::label::{Labels, Matcher};
-use crate::sample::{Millis, Sample, SeriesView, Source, TimeRange};
+use crate::sample::{Digest, Millis, Sample, SeriesView, Source, TimeRange};
 
 /// What was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,6 +78,15 @@ impl SeriesView for Counted {
         let newest = self.view.newest(range);
         self.samples.fetch_add(usize::from(newest.is_some()), Ordering::Relaxed);
         newest
+    }
+
+    fn digest(&self, range: TimeRange) -> Digest {
+        let digest = self.view.digest(range);
+        if let Digest::Of(summary) = &digest {
+            let count = usize::try_from(summary.count).unwrap_or(usize::MAX);
+            self.samples.fetch_add(count, Ordering::Relaxed);
+        }
+        digest
     }
 
     fn zero_at(&self) -> Option<Millis> {

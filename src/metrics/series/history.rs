@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::chunk::{Chunk, OpenChunk};
 use crate::label::Labels;
-use crate::sample::{Millis, Sample, SeriesView, TimeRange, is_stale};
+use crate::sample::{Digest, Millis, Sample, SeriesView, TimeRange, is_stale, summarise};
+use crate::series::sealed::{Sealed, joined};
 
 /// The time of a sample that there is not.
 pub(super) const NEVER: Millis = Millis::MIN;
@@ -14,9 +15,8 @@ pub(super) const NEVER: Millis = Millis::MIN;
 /// Samples in time order.
 #[derive(Clone, Debug)]
 pub(super) struct History {
-    /// Boxed, because most series never have any.
-    #[allow(clippy::box_collection, reason = "one word instead of three in every series")]
-    sealed: Option<Box<Vec<Arc<Chunk>>>>,
+    /// Most series never have any.
+    sealed: Option<Arc<Sealed>>,
     open: Option<Arc<OpenChunk>>,
     last: Sample,
     keep_for: Millis,
@@ -29,7 +29,7 @@ pub(super) struct History {
 pub(super) struct View {
     labels: Labels,
     zero_at: Option<Millis>,
-    sealed: Vec<Arc<Chunk>>,
+    sealed: Option<Arc<Sealed>>,
     open: Option<Arc<OpenChunk>>,
     last: Sample,
 }
@@ -117,13 +117,12 @@ impl History {
     pub(super) fn expire(&mut self, now: Millis) {
         let horizon = now.saturating_sub(self.keep_for);
         if let Some(sealed) = &mut self.sealed {
-            let old_count = sealed.partition_point(|chunk| chunk.last_at() <= horizon);
+            let old_count = sealed.count_until(horizon);
             if 0 < old_count {
-                sealed.drain(..old_count);
-                sealed.shrink_to_fit();
+                Arc::make_mut(sealed).drop_first(old_count);
             }
         }
-        self.sealed.take_if(|sealed| sealed.is_empty());
+        self.sealed.take_if(|sealed| sealed.chunks().is_empty());
         if self.open.as_ref().is_some_and(|open| open.last_at() <= horizon) {
             self.open = None;
         }
@@ -138,15 +137,13 @@ impl History {
 
     /// Shares what the range touches with a reader.
     pub(super) fn view(&self, labels: Labels, zero_at: Option<Millis>, range: TimeRange) -> View {
-        let sealed = self.sealed();
-        let from = sealed.partition_point(|chunk| chunk.last_at() <= range.from);
-        let to = sealed.partition_point(|chunk| chunk.first_at() <= range.to);
-        let sealed = sealed.get(from..to).unwrap_or_default().to_vec();
+        let touches = |sealed: &&Arc<Sealed>| !sealed.touched(range).is_empty();
+        let sealed = self.sealed.as_ref().filter(touches).cloned();
         View { labels, zero_at, sealed, open: self.open.clone(), last: self.last }
     }
 
     fn sealed(&self) -> &[Arc<Chunk>] {
-        self.sealed.as_deref().map(Vec::as_slice).unwrap_or_default()
+        self.sealed.as_ref().map(|sealed| sealed.chunks()).unwrap_or_default()
     }
 
     fn store(&mut self, sample: Sample) {
@@ -157,7 +154,7 @@ impl History {
         }
         if let Some(full) = self.open.take_if(|open| open.is_full()) {
             let chunk = Arc::new(Arc::unwrap_or_clone(full).seal());
-            self.sealed.get_or_insert_default().push(chunk);
+            Arc::make_mut(self.sealed.get_or_insert_default()).push(chunk);
             self.expire(sample.at);
         }
     }
@@ -169,14 +166,12 @@ impl SeriesView for View {
     }
 
     fn samples(&self, range: TimeRange, into: &mut Vec<Sample>) {
-        if self.sealed.is_empty() && self.open.is_none() {
+        if self.sealed.is_none() && self.open.is_none() {
             into.extend(range.contains(self.last.at).then_some(self.last));
             return;
         }
-        for chunk in &self.sealed {
-            if range.from < chunk.last_at() && chunk.first_at() <= range.to {
-                into.extend(chunk.samples().within(range));
-            }
+        if let Some(sealed) = &self.sealed {
+            sealed.samples(range, into);
         }
         if let Some(open) = &self.open
             && range.from < open.last_at()
@@ -184,6 +179,15 @@ impl SeriesView for View {
         {
             into.extend(open.samples().within(range));
         }
+    }
+
+    fn digest(&self, range: TimeRange) -> Digest {
+        let Some(sealed) = self.sealed.as_ref().filter(|one| !one.inside(range).is_empty()) else {
+            // A short window: its samples are as quickly had.
+            return Digest::Unknown;
+        };
+        let open = self.open.as_ref().and_then(|open| summarise(open.samples().within(range)));
+        joined(sealed.summary(range), open.as_ref()).map_or(Digest::Empty, Digest::Of)
     }
 
     fn newest(&self, range: TimeRange) -> Option<Sample> {
@@ -195,7 +199,8 @@ impl SeriesView for View {
         {
             return open.samples().within(range).last();
         }
-        let chunk = self.sealed.iter().rev().find(|chunk| chunk.first_at() <= range.to)?;
+        let sealed = self.sealed.as_ref()?;
+        let chunk = sealed.chunks().get(sealed.touched(range).last()?)?;
         chunk.samples().within(range).last()
     }
 

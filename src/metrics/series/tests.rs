@@ -5,6 +5,7 @@ use crate::exposition::Format;
 use crate::label::MatchOp;
 use crate::sample::{Sample, is_stale};
 
+mod digest;
 mod journal;
 mod loaded;
 mod limits;

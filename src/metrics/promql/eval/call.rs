@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::label::{self, Labels, METRIC_NAME};
 use crate::promql::ast::{AggregateOp, Node, NodeKind};
+use crate::promql::brief::{self, Brief};
 use crate::promql::calendar::Civil;
 use crate::promql::eval::Evaluator;
 use crate::promql::function::{Body, Function, Special};
@@ -17,6 +18,12 @@ use crate::sample::Millis;
 
 /// The label of a classic histogram's bounds.
 const BUCKET_LABEL: &str = "le";
+
+/// What answers a function where a window is known by its summary only.
+fn answered(function: &Function) -> impl Fn(&Brief<'_>) -> Option<f64> {
+    let answer = brief::answer(function);
+    move |brief| (answer?.run)(brief)
+}
 
 impl Evaluator<'_> {
     pub(crate) fn call(
@@ -40,8 +47,10 @@ impl Evaluator<'_> {
                     Civil::from_seconds(value).map_or(f64::NAN, |civil| whole(run(civil)))
                 }))
             }
-            Body::Window(run) | Body::Counter(run) => self.windows(&arguments[0], at, true, run),
-            Body::Pick(run) => self.windows(&arguments[0], at, false, run),
+            Body::Window(run) | Body::Counter(run) => {
+                self.windows(&arguments[0], at, true, run, &answered(function))
+            }
+            Body::Pick(run) => self.windows(&arguments[0], at, false, run, &answered(function)),
             Body::Special(special) => self.special(node, special, arguments, at),
         }
     }
@@ -53,14 +62,23 @@ impl Evaluator<'_> {
         at: Millis,
         drop_name: bool,
         run: impl Fn(&Window<'_>) -> Option<f64>,
+        answer: &dyn Fn(&Brief<'_>) -> Option<f64>,
     ) -> Result<Out, EvalError> {
         let (leaf, meter) = self.leaf_at(argument, at)?;
         let mut elements = Vec::new();
+        for (labels, brief) in leaf.briefs() {
+            let Some(value) = answer(&brief) else { continue };
+            elements.push(Element { labels: labels.clone(), value, drop_name });
+        }
+        let brief_count = elements.len();
         for (labels, dropped, window) in leaf.windows() {
             meter.look_at(window.samples.len())?;
             let Some(value) = run(&window) else { continue };
             let drop_name = drop_name || dropped;
             elements.push(Element { labels: labels.clone(), value, drop_name });
+        }
+        if 0 < brief_count && brief_count < elements.len() {
+            elements.sort_by(|one, other| one.labels.cmp(&other.labels));
         }
         Ok(Out::Vector(elements))
     }
@@ -101,14 +119,19 @@ impl Evaluator<'_> {
             Special::Smoothing => self.smoothed(arguments, at),
             Special::PredictLinear => {
                 let ahead = self.number(&arguments[1], at)?;
-                self.windows(&arguments[0], at, true, |window| trend::predict(window, at, ahead))
+                let predict = |window: &Window<'_>| trend::predict(window, at, ahead);
+                self.windows(&arguments[0], at, true, predict, &|brief| {
+                    let (slope, value) = brief.summary.line(at)?;
+                    Some(slope * ahead + value)
+                })
             }
             Special::QuantileOverTime => {
                 let q = self.number(&arguments[0], at)?;
                 self.notes.quantile(&arguments[0].span, q);
-                self.windows(&arguments[1], at, true, |window| {
+                let run = |window: &Window<'_>| {
                     Some(quantile(q, &mut window.values().collect::<Vec<f64>>()))
-                })
+                };
+                self.windows(&arguments[1], at, true, run, &|_| None)
             }
             Special::LabelJoin | Special::LabelReplace => self.relabel(special, arguments, at),
             Special::Sort | Special::SortDesc | Special::SortByLabel | Special::SortByLabelDesc => {
@@ -233,9 +256,8 @@ impl Evaluator<'_> {
                 return Err(EvalError::new(message));
             }
         }
-        self.windows(&arguments[0], at, true, |window| {
-            trend::smoothed(window, smoothing, trend_factor)
-        })
+        let run = |window: &Window<'_>| trend::smoothed(window, smoothing, trend_factor);
+        self.windows(&arguments[0], at, true, run, &|_| None)
     }
 
     fn relabel(

@@ -23,6 +23,14 @@ impl Sum {
         self.total = next;
     }
 
+    /// Adds what was summed up elsewhere.
+    pub(crate) fn append(&mut self, other: Self) {
+        self.add(other.total);
+        if self.total.is_finite() {
+            self.lost += other.lost;
+        }
+    }
+
     pub(crate) fn value(self) -> f64 {
         self.total + self.lost
     }
