@@ -168,8 +168,13 @@ fn wrong_with(rule: &Value) -> String {
     if !error.is_empty() || lost.is_empty() {
         return error;
     }
-    let lost: Vec<&str> = lost.iter().filter_map(Value::as_str).collect();
-    format!("no target sends {}", one_line(&lost.join(", ")))
+    let mut lost = lost.iter().filter_map(Value::as_str);
+    let first = one_line(lost.next().unwrap_or_default());
+    match lost.count() {
+        0 => format!("no target sends {first}"),
+        // One is enough to look for; the page of rules has all.
+        more => format!("no target sends {first} and {more} more"),
+    }
 }
 
 fn bounds(rule: &Value) -> String {
@@ -205,7 +210,7 @@ mod tests {
             (json!({ "error": "no match", "without_series": ["a"] }), "no match"),
             (
                 json!({ "error": null, "without_series": ["a", "b{c=\"d\"}"] }),
-                "no target sends a, b{c=\"d\"}",
+                "no target sends a and 1 more",
             ),
             (json!({ "error": null, "without_series": [] }), ""),
             (json!({}), ""),
