@@ -62,14 +62,9 @@ fn promtool_s_own_files_get_promtool_s_verdict() {
 #[test]
 fn the_tests_of_the_kubernetes_mixin_pass() {
     let Some(folder) = conformance("kubernetes-mixin/tests") else { return };
-    let mut files: Vec<String> = std::fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        .collect();
-    files.sort();
-    assert_eq!(files.len(), 8);
-    let words: Vec<&str> = ["test"].into_iter().chain(files.iter().map(String::as_str)).collect();
-    let output = run(&folder, &words);
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 8);
+    // The folder stands for its files.
+    let output = run(&folder, &["test", "."]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     assert_eq!(text(&output).lines().last(), Some("113 passed, 0 failed"));
 }

@@ -24,8 +24,8 @@ use crate::cli::out::{Exit, Failure};
 
 #[derive(Debug, Args)]
 pub(crate) struct TestArgs {
-    /// Scenarios (*.test.toml), Prometheus rule tests (*.yml, *.yaml) or PromQL scripts (*.test)
-    /// [default: the scenarios beside the configuration]
+    /// Scenarios (*.test.toml), Prometheus rule tests (*.yml, *.yaml), PromQL scripts (*.test), or
+    /// folders of such [default: the scenarios beside the configuration]
     files: Vec<PathBuf>,
     /// Only tests whose name matches; given several times, one of them must
     #[arg(long, value_name = "REGEX")]
@@ -54,9 +54,10 @@ impl TestArgs {
 }
 
 pub(crate) fn run(context: &Context, args: &TestArgs) -> Result<Exit, Failure> {
-    let files = if args.files.is_empty() { beside(context)? } else { args.files.clone() };
+    let files = if args.files.is_empty() { beside(context)? } else { unfolded(&args.files)? };
     if files.is_empty() {
-        return Err(Failure::usage("no *.test.toml stands beside the configuration; name files"));
+        let where_to = if args.files.is_empty() { "beside the configuration" } else { "there" };
+        return Err(Failure::usage(format!("no file of tests stands {where_to}; name files")));
     }
     let (mut suites, mut coverage) = (Vec::new(), Coverage::default());
     for tested in all(&files, args) {
@@ -175,6 +176,42 @@ fn script(path: &Path, text: &str) -> Suite {
     suite
 }
 
+/// Puts the files of tests that a folder holds in the place of the folder.
+fn unfolded(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            files.extend(listed(path)?.into_iter().filter(|path| holds_tests(path)));
+        } else {
+            files.push(path.clone());
+        }
+    }
+    Ok(files)
+}
+
+/// Tells files of tests from the rules and the data that stand beside them.
+fn holds_tests(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    if name.ends_with(".yml") || name.ends_with(".yaml") {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        return text.lines().any(|line| line.starts_with("tests:"));
+    }
+    name.ends_with(".test.toml") || name.ends_with(".test")
+}
+
+/// Lists the files of a folder, in order of their names.
+fn listed(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let entries = std::fs::read_dir(folder)
+        .map_err(|error| Failure::usage(format!("listing {}: {error}", folder.display())))?;
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(Result::ok)
+        .map(|entry| folder.join(entry.file_name()))
+        .filter(|path| path.is_file())
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
 /// Reads a share: `80%`, or `80`.
 fn share(text: &str) -> Result<f64, String> {
     let number = text.trim().strip_suffix('%').unwrap_or(text).trim().parse::<f64>();
@@ -195,15 +232,13 @@ fn beside(context: &Context) -> Result<Vec<PathBuf>, Failure> {
     let mut found = Vec::new();
     for folder in folders {
         let shown = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
-        let entries = std::fs::read_dir(shown)
-            .map_err(|error| Failure::usage(format!("listing {}: {error}", shown.display())))?;
-        let mut files: Vec<PathBuf> = entries
-            .filter_map(Result::ok)
-            .filter(|entry| is_match("*.test.toml", &entry.file_name().to_string_lossy()))
-            .map(|entry| folder.join(entry.file_name()))
-            .collect();
-        files.sort();
-        found.extend(files);
+        let name = |path: &Path| {
+            path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+        };
+        let scenarios = listed(shown)?;
+        let scenarios = scenarios.iter().map(|path| name(path));
+        let scenarios = scenarios.filter(|name| is_match("*.test.toml", name));
+        found.extend(scenarios.map(|name| folder.join(name)));
     }
     Ok(found)
 }
