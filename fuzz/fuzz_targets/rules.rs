@@ -1,11 +1,14 @@
-//! Rule files of Prometheus, of any text: every fault is a finding with words, none a panic.
+//! Rule files and rule tests of Prometheus, of any text: every fault is a finding with words, none
+//! a panic.
 
 #![no_main]
 
 use std::path::{Path, PathBuf};
 
 use libfuzzer_sys::fuzz_target;
-use watchbell_config::load::{Files, is_rule_file, load_prometheus_rules};
+use watchbell_config::load::{
+    Files, Lints, RuleFileOptions, is_rule_file, load_prometheus_rules, load_rule_tests,
+};
 
 /// A disk with one file.
 struct Only<'a>(&'a str);
@@ -22,6 +25,9 @@ impl Files for Only<'_> {
 
 fuzz_target!(|text: &str| {
     let _known = is_rule_file(text);
-    let checked = load_prometheus_rules(Path::new("rules.yml"), &Only(text));
-    assert!(checked.diagnostics.iter().all(|one| !one.message.is_empty()));
+    let options = RuleFileOptions { lints: Lints::All, ..RuleFileOptions::default() };
+    let checked = load_prometheus_rules(Path::new("rules.yml"), &Only(text), options);
+    let tests = load_rule_tests(Path::new("tests.yml"), &Only(text), options);
+    let mut findings = checked.diagnostics.iter().chain(&tests.diagnostics);
+    assert!(findings.all(|one| !one.message.is_empty()));
 });
