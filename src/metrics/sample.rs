@@ -2,11 +2,13 @@
 //!
 //! Times are UTC milliseconds. Every range is left-open and right-closed, as in Prometheus 3.
 
+mod held;
 mod summary;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub use self::held::Held;
 pub use self::summary::{Summary, summarise};
 use crate::label::{Labels, Matcher};
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use watchbell_metrics::label::{Labels, METRIC_NAME, MatchOp, Matcher};
-use watchbell_metrics::sample::{Millis, Sample, SeriesView, Source, TimeRange};
+use watchbell_metrics::sample::{Held, Millis, Sample, SeriesView, Source, TimeRange};
 
 /// The most samples of one test.
 const SAMPLES_MAX: usize = 20_000_000;
@@ -16,12 +16,6 @@ pub(super) struct Storage {
     by_labels: HashMap<Labels, usize>,
     by_name: HashMap<String, Vec<usize>>,
     sample_count: usize,
-}
-
-#[derive(Clone, Debug)]
-struct Held {
-    labels: Labels,
-    samples: Vec<Sample>,
 }
 
 impl Storage {
@@ -59,7 +53,7 @@ impl Storage {
         let name = labels.get(METRIC_NAME).unwrap_or_default().to_owned();
         self.by_labels.insert(labels.clone(), place);
         self.by_name.entry(name).or_default().push(place);
-        self.series.push(Arc::new(Held { labels: labels.clone(), samples: Vec::new() }));
+        self.series.push(Arc::new(Held::new(labels)));
         place
     }
 }
@@ -83,27 +77,5 @@ impl Source for Storage {
             }
             None => self.series.iter().filter(is_match).map(view).collect(),
         }
-    }
-}
-
-impl Held {
-    fn of(&self, range: TimeRange) -> &[Sample] {
-        let begin = self.samples.partition_point(|sample| sample.at <= range.from);
-        let end = self.samples.partition_point(|sample| sample.at <= range.to);
-        self.samples.get(begin..end).unwrap_or_default()
-    }
-}
-
-impl SeriesView for Held {
-    fn labels(&self) -> &Labels {
-        &self.labels
-    }
-
-    fn samples(&self, range: TimeRange, into: &mut Vec<Sample>) {
-        into.extend_from_slice(self.of(range));
-    }
-
-    fn newest(&self, range: TimeRange) -> Option<Sample> {
-        self.of(range).last().copied()
     }
 }

@@ -4,23 +4,15 @@ use std::sync::Arc;
 
 use crate::label::{Labels, Matcher};
 use crate::promql::notation::Point;
-use crate::sample::{Millis, Sample, SeriesView, Source, TimeRange, stale_marker};
+use crate::sample::{Held, Millis, Sample, SeriesView, Source, TimeRange, stale_marker};
 
 /// The most samples that a script may load.
 const SAMPLES_MAX: usize = 5_000_000;
 
-/// One loaded series.
-#[derive(Clone, Debug)]
-struct Loaded {
-    labels: Labels,
-    samples: Vec<Sample>,
-    zero_at: Option<Millis>,
-}
-
 /// Loaded series.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    series: Vec<Arc<Loaded>>,
+    series: Vec<Arc<Held>>,
     sample_count: usize,
 }
 
@@ -52,7 +44,7 @@ impl Memory {
                     all.dedup_by_key(|sample| sample.at);
                     known.samples = all;
                 }
-                None => self.series.push(Arc::new(Loaded {
+                None => self.series.push(Arc::new(Held {
                     labels: labels.clone(),
                     samples: samples.collect(),
                     zero_at: None,
@@ -77,32 +69,6 @@ impl Source for Memory {
     fn select(&self, matchers: &[Matcher], _: TimeRange) -> Vec<Arc<dyn SeriesView>> {
         let matching =
             self.series.iter().filter(|one| matchers.iter().all(|m| m.matches(&one.labels)));
-        matching.map(|one| Arc::<Loaded>::clone(one) as Arc<dyn SeriesView>).collect()
-    }
-}
-
-impl Loaded {
-    fn of(&self, range: TimeRange) -> &[Sample] {
-        let begin = self.samples.partition_point(|sample| sample.at <= range.from);
-        let end = self.samples.partition_point(|sample| sample.at <= range.to);
-        self.samples.get(begin..end).unwrap_or_default()
-    }
-}
-
-impl SeriesView for Loaded {
-    fn labels(&self) -> &Labels {
-        &self.labels
-    }
-
-    fn samples(&self, range: TimeRange, into: &mut Vec<Sample>) {
-        into.extend_from_slice(self.of(range));
-    }
-
-    fn newest(&self, range: TimeRange) -> Option<Sample> {
-        self.of(range).last().copied()
-    }
-
-    fn zero_at(&self) -> Option<Millis> {
-        self.zero_at
+        matching.map(|one| Arc::<Held>::clone(one) as Arc<dyn SeriesView>).collect()
     }
 }
